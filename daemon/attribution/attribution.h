@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Whose is this tuple, at this time? Asks the configured methods in their order of trust and never
+ * guesses in silence: see struct ownership. Answers within the call (netlink questions to the
+ * kernel and reads below /proc); never waits on another process. */
+
+#include <stdint.h>
+
+#include "flow/ownership.h"
+
+struct attribution;
+
+struct attribution_options {
+	unsigned methods; /* CONFIG_METHOD_ bits */
+	int proc_fd;	  /* borrowed descriptor of /proc */
+};
+
+/* What was asked and how it was answered, since the start. */
+struct attribution_counters {
+	uint64_t answers[OWNERSHIP_METHOD_COUNT];
+	uint64_t reasons[OWNERSHIP_REASON_COUNT];
+	uint64_t socket_queries;    /* sock_diag questions sent */
+	uint64_t socket_errors;	    /* ... that failed with something else than "no such socket" */
+	uint64_t inode_hits;	    /* inode to process answered by the cache, and verified */
+	uint64_t inode_stale;	    /* cache entries that verification threw out */
+	uint64_t processes_scanned; /* /proc/PID/fd directories read */
+	uint64_t scans_refused;	    /* the budget of directory reads was used up */
+};
+
+/* 0; a negative errno when the sockets cannot be opened. */
+int attribution_new(const struct attribution_options *options, struct attribution **ret);
+void attribution_free(struct attribution *attribution);
+
+/* Descriptor that becomes readable when this host's addresses change; then call
+ * attribution_on_address_change(). */
+int attribution_get_address_fd(const struct attribution *attribution);
+void attribution_on_address_change(struct attribution *attribution);
+
+/* Answers "query" at "now_ns". Always gives an answer (OWNERSHIP_NONE with a reason at worst). */
+void attribution_find_owner(struct attribution *attribution, const struct ownership_query *query,
+			    uint64_t now_ns, struct ownership *ret);
+
+const struct attribution_counters *attribution_get_counters(const struct attribution *attribution);

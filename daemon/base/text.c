@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { LONGEST_WORD = 63 };
+
+struct text text_from(const char *string)
+{
+	return (struct text){.at = string, .length = string ? strlen(string) : 0};
+}
+
+/* The length of the character that starts at "at", or 0 where the bytes are not one: the table of
+ * well-formed sequences in RFC 3629 4, which leaves out overlong forms and surrogates. */
+static size_t character_length(const uint8_t *at, size_t left)
+{
+	size_t length;
+	uint8_t lowest = 0x80, highest = 0xbf;
+
+	if (at[0] < 0x80)
+		return 1;
+	if (at[0] < 0xc2 || at[0] > 0xf4)
+		return 0;
+	length = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	if (left < length)
+		return 0;
+	if (at[0] == 0xe0)
+		lowest = 0xa0;
+	else if (at[0] == 0xed)
+		highest = 0x9f;
+	else if (at[0] == 0xf0)
+		lowest = 0x90;
+	else if (at[0] == 0xf4)
+		highest = 0x8f;
+	if (at[1] < lowest || at[1] > highest)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
+static bool is_control(const uint8_t *at, size_t length)
+{
+	if (length == 1)
+		return at[0] < 0x20 || at[0] == 0x7f;
+	return length == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
+
+size_t text_sanitise(struct text text, char *out, size_t size)
+{
+	const uint8_t *at = (const uint8_t *)text.at;
+	size_t left = text.length, written = 0;
+
+	while (left > 0) {
+		size_t length = character_length(at, left);
+
+		if (length == 0 || is_control(at, length)) {
+			if (written == size)
+				break;
+			out[written++] = '?';
+			length = length ? length : 1;
+		} else {
+			if (length > size - written)
+				break;
+			memcpy(out + written, at, length);
+			written += length;
+		}
+		at += length;
+		left -= length;
+	}
+	return written;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t row[LONGEST_WORD + 1];
+	size_t length = strlen(b);
+
+	for (size_t j = 0; j <= length; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= length; j++) {
+			size_t above = row[j];
+			bool same = tolower((unsigned char)a[i - 1]) ==
+				    tolower((unsigned char)b[j - 1]);
+
+			row[j] = smaller(smaller(above, row[j - 1]) + 1, diagonal + !same);
+			diagonal = above;
+		}
+	}
+	return row[length];
+}
+
+const char *text_find_nearest(const char *word, const char *const *candidates, size_t count)
+{
+	size_t length = strlen(word);
+	size_t limit = length / 3 < 2 ? 2 : length / 3;
+	const char *nearest = NULL;
+
+	if (length > LONGEST_WORD)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		size_t distance;
+
+		if (strlen(candidates[i]) > LONGEST_WORD)
+			continue;
+		distance = edit_distance(word, candidates[i]);
+		if (distance > limit || (nearest && distance == limit))
+			continue;
+		nearest = candidates[i];
+		limit = distance;
+	}
+	return nearest;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The configuration as plain values: one struct a section, one member a key, named as in the file.
+ * Which keys there are, their defaults and their limits stands in config/keys.c, once. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+enum config_tcp_end { CONFIG_TCP_END_CLOSE, CONFIG_TCP_END_DESTROY };
+enum config_activate { CONFIG_ACTIVATE_AUTO, CONFIG_ACTIVATE_NEVER };
+enum config_namespaces { CONFIG_NAMESPACES_ALL, CONFIG_NAMESPACES_HOST };
+enum config_exporter_type {
+	CONFIG_EXPORTER_JSON,
+	CONFIG_EXPORTER_TEXT, /* -o text only: no configuration names it */
+	CONFIG_EXPORTER_NETFLOW9,
+	CONFIG_EXPORTER_IPFIX,
+};
+enum config_transport {
+	CONFIG_TRANSPORT_STDOUT,
+	CONFIG_TRANSPORT_FILE,
+	CONFIG_TRANSPORT_UDP,
+};
+enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP };
+
+/* Bits of attribution.methods. */
+enum { CONFIG_METHOD_SOCK_DIAG = 1 << 0, CONFIG_METHOD_TRACE = 1 << 1 };
+
+struct config_prefixes {
+	struct ip_prefix *items;
+	size_t count;
+};
+
+struct config_flows {
+	uint64_t active_timeout_ns, idle_timeout_ns;
+	enum config_tcp_end report_tcp_end;
+	uint32_t max_flows;
+	struct config_prefixes include, exclude;
+	bool only_local;
+};
+
+struct config_conntrack {
+	enum config_activate activate;
+	bool accounting;
+	uint64_t receive_buffer_bytes, receive_buffer_max_bytes;
+};
+
+struct config_attribution {
+	unsigned methods; /* CONFIG_METHOD_ */
+	enum config_namespaces namespaces;
+};
+
+struct config_processes {
+	uint64_t sample_interval_ns;
+	bool delay_accounting;
+};
+
+/* "to:", taken apart: "udp://host:port", "file:///path", "stdout:". */
+struct config_address {
+	enum config_transport transport;
+	char *host; /* as written, without brackets */
+	uint16_t port;
+	char *path;
+};
+
+struct config_exporter {
+	char *name;
+	enum config_exporter_type type;
+	struct config_address to;
+	char *template_name; /* procflow | standard */
+	enum config_biflow biflow;
+	uint64_t template_interval_ns;
+	uint32_t template_packets;
+	uint32_t max_message_bytes;
+	uint32_t queue;	       /* records */
+	unsigned line, column; /* where it stands in the file, 0 where it does not */
+};
+
+struct config_log {
+	int level;  /* enum log_level */
+	int target; /* enum log_target */
+};
+
+struct config {
+	struct config_flows flows;
+	struct config_conntrack conntrack;
+	struct config_attribution attribution;
+	struct config_processes processes;
+	struct config_exporter *exporters;
+	size_t exporter_count;
+	struct config_log log;
+};
+
+/* The defaults, with the one default exporter. 0, or -ENOMEM. */
+int config_new(struct config **ret);
+void config_free(struct config *config);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* An exporter takes finished records, encodes them in its language and brings them to its
+ * collector. It owns its queue, its connection and its back-pressure: export never blocks. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "flow/flow_record.h"
+#include "runtime/loop.h"
+
+struct exporter;
+
+struct exporter_context {
+	struct loop *loop; /* borrowed */
+	uint64_t boot_ns;  /* monotonic reference of NetFlow v9's sysUptime: the daemon's start */
+	uint32_t domain;   /* observation domain id / source id */
+	bool is_terminal;  /* -o text: colours and columns that fit */
+};
+
+/* What became of the records: accepted = sent + waiting + dropped_*. */
+struct exporter_counters {
+	uint64_t accepted_records;
+	uint64_t sent_records, sent_messages, sent_bytes;
+	uint64_t waiting_records;
+	uint64_t dropped_queue_full;  /* oldest first */
+	uint64_t dropped_unreachable; /* the send failed */
+	uint64_t dropped_too_large;   /* did not fit a message */
+	uint64_t dropped_no_memory;
+	uint64_t templates_sent;
+};
+
+/* Opens the exporter that "config" (borrowed for its life) describes. 0; a negative errno, and then
+ * the reason for people in the log. A collector that is not reachable yet is no error. */
+int exporter_new(const struct config_exporter *config, const struct exporter_context *context,
+		 struct exporter **ret);
+/* Flushes what can be sent without waiting, then frees. Accepts NULL. */
+void exporter_free(struct exporter *exporter);
+
+/* Takes a record. Never fails for the caller: what cannot be kept is counted. */
+void exporter_export(struct exporter *exporter, const struct flow_record *record);
+
+/* Sends a message that is not full yet. Called at the end of a turn of the loop in which records
+ * came (datagram exporters hold back until a message is full or 200 ms have passed, on their own
+ * timer; this is for the end of the program and for tests). */
+void exporter_flush(struct exporter *exporter);
+
+const char *exporter_get_name(const struct exporter *exporter);
+const struct exporter_counters *exporter_get_counters(const struct exporter *exporter);

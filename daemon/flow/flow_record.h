@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* A finished record about a flow: what exporters take. All values are plain; texts are borrowed and
+ * valid during the call that hands the record over. What is not known is not in "parts", and then
+ * no exporter may write it, not even as 0. */
+
+#include <stdint.h>
+
+#include "base/text.h"
+#include "flow/flow_event.h"
+#include "flow/flow_key.h"
+
+/* Groups of values that are known or unknown together; each field of the catalogue names the part
+ * that it belongs to. The parts of one end stand at RECORD_SRC or RECORD_DST plus the end's part.
+ */
+#define RECORD_PART(bit) (1ull << (bit))
+#define RECORD_ALWAYS	 0ull
+#define RECORD_IPV4	 RECORD_PART(0)
+#define RECORD_IPV6	 RECORD_PART(1)
+#define RECORD_COUNTERS	 RECORD_PART(2)
+#define RECORD_ICMP	 RECORD_PART(3)
+#define RECORD_NAT_IPV4	 RECORD_PART(4)
+#define RECORD_NAT_IPV6	 RECORD_PART(5)
+#define RECORD_NAT_PORTS RECORD_PART(6)
+#define RECORD_TCP_FLAGS RECORD_PART(7)
+
+enum record_end_part {
+	END_PROCESS, /* pid, name, uid, user, start */
+	END_PARENT,  /* parent's pid and name */
+	END_MEMORY,  /* actual and peak */
+	END_USAGE,   /* CPU load and page faults */
+	END_IOWAIT,
+	END_EXECUTABLE,
+	END_CGROUP,
+	END_UNIT,
+	END_CONTAINER,
+	END_PACKAGE,
+	END_COMMAND_LINE,
+	END_REASON,	 /* method none: why */
+	END_SOCKET_USER, /* no process, but the socket's uid is known */
+	END_PARENT_USER, /* parent's uid and user name */
+	END_PARENT_PACKAGE,
+};
+enum { RECORD_SRC = 16, RECORD_DST = 40 };
+#define RECORD_END(side, part) RECORD_PART((side) + (part))
+
+struct record_end {
+	uint8_t method; /* enum ownership_method; always known */
+	uint8_t reason; /* enum ownership_reason */
+	uint32_t pid, uid;
+	uint32_t parent_pid, parent_uid;
+	uint64_t start_ms; /* epoch */
+	struct text name, user_name;
+	struct text parent_name, parent_user_name;
+	struct text executable, cgroup, unit, container, package, command_line;
+	struct text parent_package;
+	uint64_t memory_bytes, peak_memory_bytes;
+	uint64_t cpu_load_pct100; /* CPU time during the record's span / span, percent * 100 */
+	uint64_t iowait_pct100;
+	uint64_t minor_faults, major_faults, page_faults; /* page_faults is the sum */
+};
+
+enum flow_end_reason { /* RFC 5102 5.11.3, flowEndReason */
+		       FLOW_END_IDLE = 1,
+		       FLOW_END_ACTIVE = 2,
+		       FLOW_END_DETECTED = 3,
+		       FLOW_END_FORCED = 4,
+		       FLOW_END_RESOURCES = 5,
+};
+
+struct flow_record {
+	uint64_t parts;
+	uint64_t flow_id;
+	uint64_t start_ns, end_ns; /* monotonic: what this record covers */
+	uint64_t start_ms, end_ms; /* the same as epoch milliseconds */
+	struct flow_key key;
+	struct flow_tuple translated;  /* after NAT, in the direction of the key: RECORD_NAT_ */
+	struct flow_counters counters; /* since the last record of this flow */
+	uint8_t end_reason;	       /* enum flow_end_reason */
+	uint8_t ip_version;	       /* 4 or 6 */
+	uint8_t direction;	       /* BIFLOW_DIRECTION: 1, the source is the initiator */
+	uint8_t tcp_flags;
+	uint8_t icmp_type, icmp_code;
+	struct record_end src, dst;
+};

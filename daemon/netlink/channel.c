@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "netlink/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+
+/* A message of the groups and dumps we read stays far below: the kernel allocates event messages of
+ * NLMSG_GOODSIZE (a page less overhead) and dumps of at most 32 KiB when the reader's buffer is
+ * that large (netlink_dump() in net/netlink/af_netlink.c). */
+enum { BATCH = 32, DATAGRAM_SIZE = 32768 };
+
+struct netlink_channel {
+	struct mnl_socket *socket;
+	uint32_t sequence;
+	uint32_t port;
+	bool dumping, torn;
+	struct mmsghdr headers[BATCH];
+	struct iovec vectors[BATCH];
+	struct sockaddr_nl senders[BATCH];
+	uint8_t *datagrams; /* BATCH of DATAGRAM_SIZE; pages are touched only where data arrives */
+};
+
+DEFINE_CLEANUP(struct netlink_channel *, netlink_channel_close);
+
+int netlink_channel_open(int bus, struct netlink_channel **ret)
+{
+	cleanup(netlink_channel_close_cleanup) struct netlink_channel *channel =
+		calloc(1, sizeof(*channel));
+
+	if (!channel)
+		return -ENOMEM;
+	channel->datagrams = malloc((size_t)BATCH * DATAGRAM_SIZE);
+	if (!channel->datagrams)
+		return -ENOMEM;
+	for (size_t i = 0; i < BATCH; i++) {
+		channel->vectors[i] =
+			(struct iovec){.iov_base = channel->datagrams + i * DATAGRAM_SIZE,
+				       .iov_len = DATAGRAM_SIZE};
+		channel->headers[i].msg_hdr = (struct msghdr){.msg_iov = &channel->vectors[i],
+							      .msg_iovlen = 1,
+							      .msg_name = &channel->senders[i]};
+	}
+	channel->socket = mnl_socket_open2(bus, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!channel->socket)
+		return -errno;
+	if (mnl_socket_bind(channel->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	channel->port = mnl_socket_get_portid(channel->socket);
+	*ret = steal_pointer(&channel);
+	return 0;
+}
+
+int netlink_channel_open_in(int bus, int netns_fd, struct netlink_channel **ret)
+{
+	cleanup_close int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int r;
+
+	if (home < 0)
+		return -errno;
+	if (setns(netns_fd, CLONE_NEWNET) < 0)
+		return -errno;
+	r = netlink_channel_open(bus, ret);
+	if (setns(home, CLONE_NEWNET) < 0) {
+		perror("procflowd: cannot return to its own network namespace");
+		abort();
+	}
+	return r;
+}
+
+void netlink_channel_close(struct netlink_channel *channel)
+{
+	if (!channel)
+		return;
+	if (channel->socket)
+		mnl_socket_close(channel->socket);
+	free(channel->datagrams);
+	free(channel);
+}
+
+int netlink_channel_get_fd(const struct netlink_channel *channel)
+{
+	return mnl_socket_get_fd(channel->socket);
+}
+
+int netlink_channel_join(struct netlink_channel *channel, unsigned group)
+{
+	int number = (int)group;
+
+	if (mnl_socket_setsockopt(channel->socket, NETLINK_ADD_MEMBERSHIP, &number,
+				  sizeof(number)) < 0)
+		return -errno;
+	return 0;
+}
+
+ssize_t netlink_channel_set_receive_buffer(struct netlink_channel *channel, size_t bytes)
+{
+	int fd = netlink_channel_get_fd(channel);
+	int value = bytes > INT32_MAX / 2 ? INT32_MAX / 2 : (int)bytes;
+	socklen_t length = sizeof(value);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &value, length) < 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, length) < 0)
+		return -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length) < 0)
+		return -errno;
+	return value;
+}
+
+static int send_request(struct netlink_channel *channel, struct nlmsghdr *request)
+{
+	request->nlmsg_flags |= NLM_F_REQUEST;
+	request->nlmsg_seq = ++channel->sequence;
+	if (mnl_socket_sendto(channel->socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Received datagrams, or a negative errno. A datagram that was longer than our buffer is an error
+ * of ours, not loss by the kernel; it is told as EMSGSIZE. */
+static int receive_datagrams(struct netlink_channel *channel, unsigned most)
+{
+	int count;
+
+	for (unsigned i = 0; i < most; i++)
+		channel->headers[i].msg_hdr.msg_namelen = sizeof(channel->senders[i]);
+	do
+		count = recvmmsg(netlink_channel_get_fd(channel), channel->headers, most,
+				 MSG_DONTWAIT, NULL);
+	while (count < 0 && errno == EINTR);
+	if (count < 0)
+		return -errno;
+	for (int i = 0; i < count; i++)
+		if (channel->headers[i].msg_hdr.msg_flags & MSG_TRUNC)
+			return -EMSGSIZE;
+	return count;
+}
+
+static int read_error(const struct nlmsghdr *message)
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
+
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(error->error))
+		return -EBADMSG;
+	return error->error > 0 ? -error->error : error->error;
+}
+
+struct reading {
+	netlink_on_message on_message;
+	void *userdata;
+	uint32_t sequence; /* 0: any (multicast) */
+	bool answered;	   /* a message of ours was seen */
+	bool finished;	   /* the end of the answer was seen */
+	bool torn;
+};
+
+static int handle_message(struct reading *reading, const struct nlmsghdr *message)
+{
+	if (reading->sequence && message->nlmsg_seq != reading->sequence)
+		return 0;
+	reading->answered = true;
+	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
+		reading->torn = true;
+	switch (message->nlmsg_type) {
+	case NLMSG_NOOP:
+	case NLMSG_OVERRUN:
+		return 0;
+	case NLMSG_ERROR:
+		reading->finished = true;
+		return read_error(message);
+	case NLMSG_DONE:
+		reading->finished = true;
+		/* A dump that failed half way tells its errno here. */
+		if (mnl_nlmsg_get_payload_len(message) >= sizeof(int)) {
+			int code = *(const int *)mnl_nlmsg_get_payload(message);
+
+			return code < 0 ? code : 0;
+		}
+		return 0;
+	default:
+		return reading->on_message ? reading->on_message(message, reading->userdata) : 0;
+	}
+}
+
+static int handle_datagram(struct reading *reading, const struct msghdr *header, size_t length)
+{
+	const struct sockaddr_nl *sender = header->msg_name;
+	const struct nlmsghdr *message = header->msg_iov->iov_base;
+	int left = (int)length;
+
+	if (header->msg_namelen < sizeof(*sender) || sender->nl_pid != 0)
+		return 0; /* only the kernel is believed */
+	for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+		int r = handle_message(reading, message);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Reads one batch. The number of datagrams, or a negative errno. */
+static int read_batch(struct netlink_channel *channel, unsigned most, struct reading *reading)
+{
+	int count = receive_datagrams(channel, most < BATCH ? most : BATCH);
+
+	for (int i = 0; i < count; i++) {
+		int r = handle_datagram(reading, &channel->headers[i].msg_hdr,
+					channel->headers[i].msg_len);
+
+		if (r < 0)
+			return r;
+	}
+	return count;
+}
+
+int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *request,
+			    netlink_on_message on_message, void *userdata)
+{
+	bool single = !(request->nlmsg_flags & (NLM_F_ACK | NLM_F_DUMP));
+	struct reading reading = {.on_message = on_message, .userdata = userdata};
+	int r = send_request(channel, request);
+
+	if (r < 0)
+		return r;
+	reading.sequence = channel->sequence;
+	do {
+		r = read_batch(channel, single ? 1 : BATCH, &reading);
+		/* The answer is queued before sendto() or the last recv() returned, so an empty
+		 * queue means that the kernel will not answer at all. */
+		if (r == -EAGAIN)
+			return -ENODATA;
+		if (r < 0)
+			return r;
+	} while (!reading.finished && !(single && reading.answered));
+	return reading.torn ? NETLINK_TORN : 0;
+}
+
+int netlink_channel_dump(struct netlink_channel *channel, struct nlmsghdr *request)
+{
+	int r;
+
+	if (channel->dumping)
+		return -EBUSY;
+	request->nlmsg_flags |= NLM_F_DUMP;
+	r = send_request(channel, request);
+	if (r < 0)
+		return r;
+	channel->dumping = true;
+	channel->torn = false;
+	return 0;
+}
+
+int netlink_channel_receive(struct netlink_channel *channel, unsigned most,
+			    netlink_on_message on_message, void *userdata)
+{
+	struct reading reading = {.on_message = on_message,
+				  .userdata = userdata,
+				  .sequence = channel->dumping ? channel->sequence : 0};
+
+	for (unsigned seen = 0; seen < most;) {
+		int count = read_batch(channel, most - seen, &reading);
+
+		channel->torn |= reading.torn;
+		if (reading.finished && channel->dumping) {
+			channel->dumping = false;
+			if (count < 0)
+				return count;
+			return channel->torn ? NETLINK_TORN : NETLINK_DONE;
+		}
+		if (count == -EAGAIN)
+			return NETLINK_DRAINED;
+		if (count < 0)
+			return count;
+		seen += (unsigned)count;
+	}
+	return NETLINK_MORE;
+}

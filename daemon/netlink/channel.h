@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One netlink socket, over libmnl. Three ways to use it:
+ *
+ *   netlink_channel_request()  a question and its answers at once. The kernel answers requests and
+ *                              dumps within the caller's system calls, so this does not wait on
+ * others. netlink_channel_dump()     starts a dump whose answers come by netlink_channel_receive(),
+ * bit by bit from the loop: for tables too large for one turn. netlink_channel_receive()  what
+ * multicast groups announce, many messages a system call.
+ *
+ * Events and questions never share a channel: an overrun of one must not tear the other. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <libmnl/libmnl.h>
+
+struct netlink_channel;
+
+/* Called for every message that is not NLMSG_ERROR, NLMSG_DONE or NLMSG_NOOP. 0 goes on; negative
+ * ends the call at once with that value (what was received in the same batch is dropped). */
+typedef int (*netlink_on_message)(const struct nlmsghdr *message, void *userdata);
+
+/* Named outcomes of netlink_channel_receive(). */
+enum {
+	NETLINK_DRAINED = 0, /* nothing more to read now */
+	NETLINK_MORE = 1,    /* the bound was reached; call again in the next turn */
+	NETLINK_DONE = 2,    /* the dump that was going on is complete */
+	NETLINK_TORN = 3,    /* ... complete, but the table changed under it (NLM_F_DUMP_INTR) */
+};
+
+/* "bus" is NETLINK_NETFILTER, NETLINK_SOCK_DIAG, ... 0 or a negative errno. The socket lives in the
+ * network namespace that the calling thread is in. */
+int netlink_channel_open(int bus, struct netlink_channel **ret);
+/* The same in the network namespace that "netns_fd" refers to: goes there with setns(2), opens,
+ * comes back (CAP_SYS_ADMIN). The channel stays there. When the way back fails the process cannot
+ * go on: it is ended with a message. */
+int netlink_channel_open_in(int bus, int netns_fd, struct netlink_channel **ret);
+void netlink_channel_close(struct netlink_channel *channel);
+
+int netlink_channel_get_fd(const struct netlink_channel *channel);
+int netlink_channel_join(struct netlink_channel *channel, unsigned group);
+
+/* Sets the receive buffer, above net.core.rmem_max too where CAP_NET_ADMIN allows it
+ * (SO_RCVBUFFORCE). Returns the bytes the kernel now counts with (it doubles them), or a negative
+ * errno. */
+ssize_t netlink_channel_set_receive_buffer(struct netlink_channel *channel, size_t bytes);
+
+/* Sends "request" (its sequence number is filled in) and reads until the end of the answer, which
+ * is an NLMSG_ERROR (an acknowledgement or an errno), the end of the dump, or one message where
+ * neither NLM_F_ACK nor NLM_F_DUMP is set. 0, NETLINK_TORN, the negative errno that the kernel
+ * answered with, or what "on_message" returned. Answers to earlier questions are skipped. */
+int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *request,
+			    netlink_on_message on_message, void *userdata);
+
+/* Sends a dump request and returns; -EBUSY while one is going on. */
+int netlink_channel_dump(struct netlink_channel *channel, struct nlmsghdr *request);
+
+/* Reads up to "most" messages without waiting. One of the outcomes above; -ENOBUFS when messages
+ * were lost (the next call goes on after them); another negative errno, or what "on_message"
+ * returned. */
+int netlink_channel_receive(struct netlink_channel *channel, unsigned most,
+			    netlink_on_message on_message, void *userdata);

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* procflowd --check: one line for each thing the daemon leans on, what works and what is missing,
+ * with the command that mends it. Changes nothing on the host. */
+
+#include <stdio.h>
+
+#include "config/config.h"
+
+/* Prints to "out". The number of lines that keep the daemon from what "config" asks for. */
+unsigned host_check(const struct config *config, FILE *out);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What must be switched on in the kernel before there is anything to see, and put back at exit:
+ *
+ *   net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp   (per network namespace, new entries
+ * only) kernel.task_delayacct                                     (new tasks only) one nft rule
+ * with "ct state", where nothing tracks yet
+ *
+ * The old values are written to the state directory before anything is changed, with the boot id
+ * and the network namespace's inode; a file found at the start tells of a daemon that was killed,
+ * and is put back first. A value that somebody else changed meanwhile is theirs and stays. The nft
+ * table carries "flags owner": the kernel removes it with the process (nft_rcv_nl_event(),
+ * net/netfilter/nf_tables_api.c). */
+
+#include <stdbool.h>
+
+#include "config/config.h"
+
+struct prerequisites;
+
+struct prerequisites_state {
+	bool has_accounting; /* new flows carry byte counters */
+	bool has_timestamps;
+	bool has_delay_accounting;
+	bool is_tracking; /* something makes the kernel track connections */
+	bool owns_table;
+};
+
+/* Applies what "config" asks for. What fails is logged once, each with the reason and the command
+ * that would mend it, and is told by the state; only a state directory that is in use by another
+ * daemon is an error: -EBUSY. "state_directory" is made when it is not there. */
+int prerequisites_new(const struct config *config, const char *state_directory,
+		      struct prerequisites **ret);
+const struct prerequisites_state *
+prerequisites_get_state(const struct prerequisites *prerequisites);
+/* Puts everything back and removes the state file. Accepts NULL. */
+void prerequisites_free(struct prerequisites *prerequisites);
