@@ -12,10 +12,9 @@ struct text text_from(const char *string)
 	return (struct text){.at = string, .length = string ? strlen(string) : 0};
 }
 
-/* The length of the character that starts at "at", or 0 where the bytes are not one: the table of
- * well-formed sequences in RFC 3629 4, which leaves out overlong forms and surrogates. */
-static size_t character_length(const uint8_t *at, size_t left)
+size_t text_measure_character(struct text text)
 {
+	const uint8_t *at = (const uint8_t *)text.at;
 	size_t length;
 	uint8_t lowest = 0x80, highest = 0xbf;
 
@@ -24,7 +23,7 @@ static size_t character_length(const uint8_t *at, size_t left)
 	if (at[0] < 0xc2 || at[0] > 0xf4)
 		return 0;
 	length = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-	if (left < length)
+	if (text.length < length)
 		return 0;
 	if (at[0] == 0xe0)
 		lowest = 0xa0;
@@ -51,13 +50,12 @@ static bool is_control(const uint8_t *at, size_t length)
 
 size_t text_sanitise(struct text text, char *out, size_t size)
 {
-	const uint8_t *at = (const uint8_t *)text.at;
-	size_t left = text.length, written = 0;
+	size_t written = 0;
 
-	while (left > 0) {
-		size_t length = character_length(at, left);
+	while (text.length > 0) {
+		size_t length = text_measure_character(text);
 
-		if (length == 0 || is_control(at, length)) {
+		if (length == 0 || is_control((const uint8_t *)text.at, length)) {
 			if (written == size)
 				break;
 			out[written++] = '?';
@@ -65,11 +63,11 @@ size_t text_sanitise(struct text text, char *out, size_t size)
 		} else {
 			if (length > size - written)
 				break;
-			memcpy(out + written, at, length);
+			memcpy(out + written, text.at, length);
 			written += length;
 		}
-		at += length;
-		left -= length;
+		text.at += length;
+		text.length -= length;
 	}
 	return written;
 }

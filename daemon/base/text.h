@@ -19,6 +19,10 @@ static inline bool text_is_empty(struct text text)
 /* The text of a C string; of NULL the empty one. */
 struct text text_from(const char *string);
 
+/* The length in bytes of the UTF-8 character that "text" (not empty) starts with, or 0 where its
+ * bytes are not one (the well-formed sequences of RFC 3629 4: nothing overlong, no surrogate). */
+size_t text_measure_character(struct text text);
+
 /* Copies "text" into "out" (at most "size" bytes, no NUL is added) as valid UTF-8 without control
  * characters: bad bytes, NUL and C0/C1 controls become '?', and nothing is cut in the middle of a
  * character. Returns the bytes written. RFC 7011 6.1.6 asks for valid UTF-8; /proc promises none.

@@ -12,7 +12,6 @@
 
 enum config_tcp_end { CONFIG_TCP_END_CLOSE, CONFIG_TCP_END_DESTROY };
 enum config_activate { CONFIG_ACTIVATE_AUTO, CONFIG_ACTIVATE_NEVER };
-enum config_namespaces { CONFIG_NAMESPACES_ALL, CONFIG_NAMESPACES_HOST };
 enum config_exporter_type {
 	CONFIG_EXPORTER_JSON,
 	CONFIG_EXPORTER_TEXT, /* -o text only: no configuration names it */
@@ -50,7 +49,6 @@ struct config_conntrack {
 
 struct config_attribution {
 	unsigned methods; /* CONFIG_METHOD_ */
-	enum config_namespaces namespaces;
 };
 
 struct config_processes {
@@ -97,3 +95,9 @@ struct config {
 /* The defaults, with the one default exporter. 0, or -ENOMEM. */
 int config_new(struct config **ret);
 void config_free(struct config *config);
+
+/* Replaces all exporters by one of "type" that writes to standard output (-o). 0, or -ENOMEM. */
+int config_set_standard_output(struct config *config, enum config_exporter_type type);
+
+/* The name of a type as the file has it: "ipfix". */
+const char *config_exporter_type_get_name(enum config_exporter_type type);

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "config/assign.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/values.h"
+
+struct assignment {
+	const struct config_key *key;
+	void *member;
+	struct config_mistakes *mistakes;
+};
+
+static const struct {
+	const char *noun, *example;
+} expectations[CONFIG_KEY_TYPES] = {
+	[CONFIG_KEY_DURATION] = {"a duration", "500ms, 60s, 5m"},
+	[CONFIG_KEY_SIZE] = {"a size", "512k, 16MiB, 1GiB"},
+	[CONFIG_KEY_COUNT] = {"a whole number", "1000"},
+	[CONFIG_KEY_BOOL] = {"a boolean", "true, false"},
+	[CONFIG_KEY_WORD] = {"a word", NULL},
+	[CONFIG_KEY_WORDS] = {"a list", NULL},
+	[CONFIG_KEY_NETWORKS] = {"a list", "[10.0.0.0/8, 2001:db8::/32]"},
+	[CONFIG_KEY_TEXT] = {"a text", NULL},
+	[CONFIG_KEY_ADDRESS] = {"an address", "udp://192.0.2.1:4739, file:///path"},
+};
+
+/* "(expected e.g. 500ms, 60s, 5m)" or "(expected auto, never)". */
+static void add_expected(const struct config_key *key, struct buffer *out)
+{
+	const char *example = expectations[key->type].example;
+
+	if (example)
+		buffer_add_format(out, " (expected e.g. %s)", example);
+	for (const struct config_word *word = key->words; word && word->name; word++)
+		buffer_add_format(out, "%s%s", word == key->words ? " (expected " : ", ",
+				  word->name);
+	if (key->words)
+		buffer_add_byte(out, ')');
+}
+
+static int refuse(const struct assignment *assignment, const struct config_node *node,
+		  const char *what)
+{
+	const struct config_key *key = assignment->key;
+	struct buffer expected;
+	char quoted[CONFIG_QUOTED_SIZE];
+
+	buffer_init(&expected);
+	add_expected(key, &expected);
+	if (expected.failed)
+		assignment->mistakes->failed = true;
+	else
+		config_mistakes_add(assignment->mistakes, node->position, "%s.%s: %s %s%.*s",
+				    key->section, key->name, config_node_describe(node, quoted),
+				    what, (int)expected.length, (const char *)expected.bytes);
+	buffer_fini(&expected);
+	return CONFIG_ASSIGN_E_WRONG;
+}
+
+static int refuse_form(const struct assignment *assignment, const struct config_node *node,
+		       const char *noun)
+{
+	char what[40] = "is not ";
+
+	strcat(what, noun);
+	return refuse(assignment, node, what);
+}
+
+static int refuse_range(const struct assignment *assignment, const struct config_node *node)
+{
+	const struct config_key *key = assignment->key;
+	char quoted[CONFIG_QUOTED_SIZE];
+
+	config_mistakes_add(assignment->mistakes, node->position,
+			    "%s.%s: %s is out of range (%s to %s%s%s)", key->section, key->name,
+			    config_quote(node->text, quoted), key->least, key->most,
+			    key->unit ? " " : "", key->unit ? key->unit : "");
+	return CONFIG_ASSIGN_E_WRONG;
+}
+
+static int parse_number(const struct config_key *key, const char *text, uint64_t *ret)
+{
+	switch (key->type) {
+	case CONFIG_KEY_DURATION:
+		return config_parse_duration(text, ret);
+	case CONFIG_KEY_SIZE:
+		return config_parse_size(text, ret);
+	default:
+		return config_parse_count(text, ret);
+	}
+}
+
+static uint64_t parse_limit(const struct config_key *key, const char *text)
+{
+	uint64_t limit = 0;
+	int r = parse_number(key, text, &limit);
+
+	assert(r == 0);
+	return limit;
+}
+
+static int assign_number(const struct assignment *assignment, const struct config_node *node)
+{
+	const struct config_key *key = assignment->key;
+	uint64_t value;
+	int r = parse_number(key, node->text, &value);
+
+	if (r == CONFIG_VALUE_E_FORM)
+		return refuse_form(assignment, node, expectations[key->type].noun);
+	if (r == CONFIG_VALUE_E_RANGE || value < parse_limit(key, key->least) ||
+	    value > parse_limit(key, key->most))
+		return refuse_range(assignment, node);
+	if (key->type == CONFIG_KEY_COUNT)
+		*(uint32_t *)assignment->member = (uint32_t)value;
+	else
+		*(uint64_t *)assignment->member = value;
+	return 0;
+}
+
+static int assign_bool(const struct assignment *assignment, const struct config_node *node)
+{
+	if (config_parse_bool(node->text, assignment->member) != 0)
+		return refuse_form(assignment, node, "a boolean");
+	return 0;
+}
+
+/* The word that the node names, or NULL, and then the mistake was told. */
+static const struct config_word *find_word(const struct assignment *assignment,
+					   const struct config_node *node)
+{
+	const struct config_key *key = assignment->key;
+	const char *names[CONFIG_KEYS_MAX], *nearest;
+	char what[128] = "is not known here";
+
+	for (const struct config_word *word = key->words; word->name; word++)
+		if (strcmp(word->name, node->text) == 0)
+			return word;
+	nearest = text_find_nearest(node->text, names, config_key_list_words(key, names));
+	if (nearest)
+		snprintf(what, sizeof(what), "is not known here, did you mean \"%s\"?", nearest);
+	refuse(assignment, node, what);
+	return NULL;
+}
+
+static int assign_word(const struct assignment *assignment, const struct config_node *node)
+{
+	const struct config_word *word = find_word(assignment, node);
+
+	if (!word)
+		return CONFIG_ASSIGN_E_WRONG;
+	*(int *)assignment->member = word->value;
+	return 0;
+}
+
+static int assign_text(const struct assignment *assignment, const struct config_node *node)
+{
+	char **member = assignment->member;
+	char *copy;
+
+	if (assignment->key->words && !find_word(assignment, node))
+		return CONFIG_ASSIGN_E_WRONG;
+	if (node->text[0] == '\0')
+		return refuse(assignment, node, "is empty");
+	copy = strdup(node->text);
+	if (!copy)
+		return -ENOMEM;
+	free(*member);
+	*member = copy;
+	return 0;
+}
+
+static int assign_address(const struct assignment *assignment, const struct config_node *node)
+{
+	const struct config_key *key = assignment->key;
+	struct config_address address;
+	const char *reason;
+	char quoted[CONFIG_QUOTED_SIZE];
+	int r = config_parse_address(node->text, &address, &reason);
+
+	if (r < 0)
+		return r;
+	if (r != 0) {
+		config_mistakes_add(assignment->mistakes, node->position,
+				    "%s.%s: %s is not an address: %s", key->section, key->name,
+				    config_quote(node->text, quoted), reason);
+		return CONFIG_ASSIGN_E_WRONG;
+	}
+	config_address_fini(assignment->member);
+	*(struct config_address *)assignment->member = address;
+	return 0;
+}
+
+/* Whether the item of a list is a scalar that means something; else the mistake was told. */
+static bool is_item(const struct assignment *assignment, const struct config_node *item,
+		    const char *noun)
+{
+	if (item->is_bad)
+		return false;
+	if (item->kind == CONFIG_NODE_SCALAR && !item->is_null)
+		return true;
+	refuse_form(assignment, item, noun);
+	return false;
+}
+
+static int assign_words(const struct assignment *assignment, const struct config_node *node)
+{
+	bool wrong = false;
+	unsigned bits = 0;
+
+	if (!node->first)
+		return refuse(assignment, node, "without items is not enough");
+	for (const struct config_node *item = node->first; item; item = item->next) {
+		const struct config_word *word =
+			is_item(assignment, item, "a word") ? find_word(assignment, item) : NULL;
+
+		wrong |= !word;
+		if (word && (bits & (unsigned)word->value)) {
+			refuse(assignment, item, "stands here twice");
+			wrong = true;
+		}
+		bits |= word ? (unsigned)word->value : 0;
+	}
+	if (wrong)
+		return CONFIG_ASSIGN_E_WRONG;
+	*(unsigned *)assignment->member = bits;
+	return 0;
+}
+
+static int assign_networks(const struct assignment *assignment, const struct config_node *node)
+{
+	struct config_prefixes *member = assignment->member;
+	struct config_prefixes prefixes = {.items = NULL};
+	bool wrong = false;
+	size_t count = 0;
+
+	for (const struct config_node *item = node->first; item; item = item->next)
+		count++;
+	if (count > 0) {
+		prefixes.items = calloc(count, sizeof(*prefixes.items));
+		if (!prefixes.items)
+			return -ENOMEM;
+	}
+	for (const struct config_node *item = node->first; item; item = item->next) {
+		if (!is_item(assignment, item, "a network")) {
+			wrong = true;
+		} else if (ip_prefix_parse(item->text, &prefixes.items[prefixes.count++]) < 0) {
+			refuse(assignment, item,
+			       "is not a network, or has bits set behind its length");
+			wrong = true;
+		}
+	}
+	if (wrong) {
+		free(prefixes.items);
+		return CONFIG_ASSIGN_E_WRONG;
+	}
+	free(member->items);
+	*member = prefixes;
+	return 0;
+}
+
+typedef int assign_function(const struct assignment *assignment, const struct config_node *node);
+
+static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
+	[CONFIG_KEY_DURATION] = assign_number,	 [CONFIG_KEY_SIZE] = assign_number,
+	[CONFIG_KEY_COUNT] = assign_number,	 [CONFIG_KEY_BOOL] = assign_bool,
+	[CONFIG_KEY_WORD] = assign_word,	 [CONFIG_KEY_WORDS] = assign_words,
+	[CONFIG_KEY_NETWORKS] = assign_networks, [CONFIG_KEY_TEXT] = assign_text,
+	[CONFIG_KEY_ADDRESS] = assign_address,
+};
+
+int config_key_assign(const struct config_key *key, const struct config_node *node, void *base,
+		      struct config_mistakes *mistakes)
+{
+	struct assignment assignment = {
+		.key = key, .member = (char *)base + key->offset, .mistakes = mistakes};
+	bool is_list = key->type == CONFIG_KEY_WORDS || key->type == CONFIG_KEY_NETWORKS;
+	enum config_node_kind kind = is_list ? CONFIG_NODE_LIST : CONFIG_NODE_SCALAR;
+
+	if (node->is_bad)
+		return CONFIG_ASSIGN_E_WRONG;
+	if (node->kind != kind || node->is_null)
+		return refuse_form(&assignment, node, expectations[key->type].noun);
+	return assign_functions[key->type](&assignment, node);
+}
+
+int config_key_assign_default(const struct config_key *key, void *base)
+{
+	struct config_mistakes mistakes;
+	struct config_node *node = NULL;
+	int r;
+
+	if (!key->default_text)
+		return 0;
+	config_mistakes_init(&mistakes);
+	r = config_document_parse(text_from(key->default_text), false, &node, &mistakes);
+	if (r == 0)
+		r = config_key_assign(key, node, base, &mistakes);
+	config_document_free(node);
+	config_mistakes_fini(&mistakes);
+	assert(r <= 0); /* a default of the table is a good value */
+	return r;
+}
+
+void config_key_fini(const struct config_key *key, void *base)
+{
+	void *member = (char *)base + key->offset;
+
+	switch (key->type) {
+	case CONFIG_KEY_NETWORKS:
+		free(((struct config_prefixes *)member)->items);
+		break;
+	case CONFIG_KEY_TEXT:
+		free(*(char **)member);
+		break;
+	case CONFIG_KEY_ADDRESS:
+		config_address_fini(member);
+		break;
+	default:
+		break;
+	}
+}

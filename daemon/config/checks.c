@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "config/checks.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config/parts.h"
+
+static const struct config_key_state *
+find_state(const struct config_key_state states[CONFIG_KEYS_MAX], const char *section,
+	   const char *name)
+{
+	return &states[config_key_find(section, name) - config_keys];
+}
+
+void config_check_sections(const struct config *config,
+			   const struct config_key_state states[CONFIG_KEYS_MAX],
+			   struct config_mistakes *mistakes)
+{
+	const struct config_conntrack *conntrack = &config->conntrack;
+	const struct config_key_state *most = find_state(states, "conntrack", "receive_buffer_max");
+	const struct config_key_state *start = find_state(states, "conntrack", "receive_buffer");
+
+	if (conntrack->receive_buffer_max_bytes >= conntrack->receive_buffer_bytes ||
+	    (most->key.line && !most->good) || (start->key.line && !start->good))
+		return;
+	config_mistakes_add(mistakes, most->key.line ? most->value : start->value,
+			    "conntrack.receive_buffer_max: %" PRIu64
+			    " bytes are less than receive_buffer, %" PRIu64 " bytes",
+			    conntrack->receive_buffer_max_bytes, conntrack->receive_buffer_bytes);
+}
+
+/* "netflow9, ipfix" */
+static const char *list_types(unsigned bits, char text[64])
+{
+	const struct config_key *key = config_key_find("exporters", "type");
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (const struct config_word *word = key->words; word->name; word++)
+		if (bits & 1u << word->value)
+			length += (size_t)snprintf(text + length, 64 - length, "%s%s",
+						   length ? ", " : "", word->name);
+	return text;
+}
+
+static void check_useless_keys(const struct config_exporter *exporter,
+			       const struct config_key_state states[CONFIG_KEYS_MAX],
+			       struct config_mistakes *mistakes)
+{
+	char types[64];
+
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (!states[i].key.line || !key->only_for || key->only_for & 1u << exporter->type)
+			continue;
+		config_mistakes_add(mistakes, states[i].key,
+				    "exporters.%s: means nothing for type %s (only for %s)",
+				    key->name, config_exporter_type_get_name(exporter->type),
+				    list_types(key->only_for, types));
+	}
+}
+
+int config_check_exporter(struct config_exporter *exporter,
+			  const struct config_key_state states[CONFIG_KEYS_MAX],
+			  struct config_mistakes *mistakes)
+{
+	struct config_position place = {.line = exporter->line, .column = exporter->column};
+	const struct config_key_state *type = find_state(states, "exporters", "type");
+	const struct config_key_state *to = find_state(states, "exporters", "to");
+	const struct config_exporter_kind *kind = config_exporter_kind_find(exporter->type);
+	char types[64];
+
+	if (!type->key.line)
+		config_mistakes_add(mistakes, place, "exporters: this one has no type (one of %s)",
+				    list_types(~0u, types));
+	if (!type->good)
+		return 0;
+	check_useless_keys(exporter, states, mistakes);
+	if (!to->key.line && kind->default_to)
+		return config_exporter_complete_address(exporter);
+	if (!to->key.line)
+		config_mistakes_add(mistakes, place, "exporters: type %s needs \"to: %s\"",
+				    kind->name, kind->expected_to);
+	else if (to->good && !(kind->transports & 1u << exporter->to.transport))
+		config_mistakes_add(mistakes, to->value,
+				    "exporters.to: type %s cannot go there (expected %s)",
+				    kind->name, kind->expected_to);
+	if (exporter->to.port == 0)
+		exporter->to.port = kind->default_port;
+	return 0;
+}
+
+static bool share_name(const struct config_exporter *a, const struct config_exporter *b)
+{
+	return a->name && b->name && strcmp(a->name, b->name) == 0;
+}
+
+static bool share_file(const struct config_exporter *a, const struct config_exporter *b)
+{
+	return a->to.path && b->to.path && strcmp(a->to.path, b->to.path) == 0;
+}
+
+void config_check_exporters(const struct config *config, struct config_mistakes *mistakes)
+{
+	for (size_t i = 0; i < config->exporter_count; i++) {
+		const struct config_exporter *b = &config->exporters[i];
+		struct config_position place = {.line = b->line, .column = b->column};
+		char quoted[CONFIG_QUOTED_SIZE];
+
+		for (size_t j = 0; j < i; j++) {
+			const struct config_exporter *a = &config->exporters[j];
+
+			if (share_name(a, b))
+				config_mistakes_add(
+					mistakes, place,
+					"exporters.name: %s is the name of the exporter "
+					"on line %u already",
+					config_quote(b->name, quoted), a->line);
+			if (share_file(a, b))
+				config_mistakes_add(mistakes, place,
+						    "exporters.to: the exporter on line %u writes "
+						    "to this file already",
+						    a->line);
+		}
+	}
+}

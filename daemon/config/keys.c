@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "config/keys.h"
+
+#include <string.h>
+
+#include "base/macros.h"
+#include "runtime/log.h"
+
+/* Words are kept through a pointer to int. */
+_Static_assert(sizeof(enum config_tcp_end) == sizeof(int), "enum of the size of int");
+_Static_assert(sizeof(enum config_exporter_type) == sizeof(int), "enum of the size of int");
+
+static const struct config_word tcp_ends[] = {
+	{"close", CONFIG_TCP_END_CLOSE}, {"destroy", CONFIG_TCP_END_DESTROY}, {NULL, 0}};
+
+static const struct config_word activations[] = {
+	{"auto", CONFIG_ACTIVATE_AUTO}, {"never", CONFIG_ACTIVATE_NEVER}, {NULL, 0}};
+
+static const struct config_word methods[] = {
+	{"trace", CONFIG_METHOD_TRACE}, {"sock_diag", CONFIG_METHOD_SOCK_DIAG}, {NULL, 0}};
+
+static const struct config_word exporter_types[] = {{"json", CONFIG_EXPORTER_JSON},
+						    {"netflow9", CONFIG_EXPORTER_NETFLOW9},
+						    {"ipfix", CONFIG_EXPORTER_IPFIX},
+						    {NULL, 0}};
+
+static const struct config_word templates[] = {{"procflow", 0}, {"standard", 0}, {NULL, 0}};
+
+static const struct config_word biflows[] = {
+	{"rfc5103", CONFIG_BIFLOW_RFC5103}, {"ntop", CONFIG_BIFLOW_NTOP}, {NULL, 0}};
+
+static const struct config_word log_levels[] = {
+	{"error", LOG_LEVEL_ERROR}, {"warning", LOG_LEVEL_WARNING}, {"notice", LOG_LEVEL_NOTICE},
+	{"info", LOG_LEVEL_INFO},   {"debug", LOG_LEVEL_DEBUG},	    {NULL, 0}};
+
+static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
+						 {"journal", LOG_TARGET_JOURNAL},
+						 {"stderr", LOG_TARGET_STDERR},
+						 {NULL, 0}};
+
+#define MESSAGES (1u << CONFIG_EXPORTER_NETFLOW9 | 1u << CONFIG_EXPORTER_IPFIX)
+
+#define KEY(section_, member, name_, type_)                                                        \
+	.section = #section_, .name = name_, .type = CONFIG_KEY_##type_,                           \
+	.offset = offsetof(struct config, section_.member)
+#define EXPORTER_KEY(member, name_, type_)                                                         \
+	.section = "exporters", .name = name_, .type = CONFIG_KEY_##type_,                         \
+	.offset = offsetof(struct config_exporter, member)
+
+const struct config_key config_keys[] = {
+	{KEY(flows, active_timeout_ns, "active_timeout", DURATION), .default_text = "60s",
+	 .least = "100ms", .most = "1d", .comment = "How often a flow that lasts is reported."},
+	{KEY(flows, idle_timeout_ns, "idle_timeout", DURATION), .default_text = "30s",
+	 .least = "100ms", .most = "1d",
+	 .comment = "A flow without packets for so long is forgotten (conntrack's own timeout ends "
+		    "it\n"
+		    "earlier or later)."},
+	{KEY(flows, report_tcp_end, "report_tcp_end", WORD), .default_text = "close",
+	 .words = tcp_ends,
+	 .comment =
+		 "A TCP flow is reported when the connection closes, or when conntrack forgets it\n"
+		 "(two minutes later)."},
+	{KEY(flows, max_flows, "max_flows", COUNT), .default_text = "262144", .least = "1",
+	 .most = "16777216", .unit = "flows",
+	 .comment = "At most so many are kept; at this bound the one idle for longest is reported "
+		    "and\n"
+		    "makes room."},
+	{KEY(flows, include, "include", NETWORKS), .default_text = "[]",
+	 .comment = "Only flows with an end in one of these networks; empty is all. For example\n"
+		    "[10.0.0.0/8, 2001:db8::/32]."},
+	{KEY(flows, exclude, "exclude", NETWORKS), .default_text = "[]",
+	 .comment = "No flows with an end in one of these networks."},
+	{KEY(flows, only_local, "only_local", BOOL), .default_text = "false",
+	 .comment =
+		 "Leave out flows that no process of this host (or its containers) takes part in."},
+
+	{KEY(conntrack, activate, "activate", WORD), .default_text = "auto", .words = activations,
+	 .comment =
+		 "Where no firewall rule makes the kernel track connections, add an nft table of\n"
+		 "our own that does. It disappears with the daemon."},
+	{KEY(conntrack, accounting, "accounting", BOOL), .default_text = "true",
+	 .comment = "Switch on nf_conntrack_acct and nf_conntrack_timestamp; put back at exit. "
+		    "Without\n"
+		    "them flows have no bytes, packets or times."},
+	{KEY(conntrack, receive_buffer_bytes, "receive_buffer", SIZE), .default_text = "16MiB",
+	 .least = "64KiB", .most = "1GiB",
+	 .comment = "Of the socket that flow events arrive on ..."},
+	{KEY(conntrack, receive_buffer_max_bytes, "receive_buffer_max", SIZE),
+	 .default_text = "128MiB", .least = "64KiB", .most = "1GiB",
+	 .comment = "... and what it may grow to when events were lost."},
+
+	{KEY(attribution, methods, "methods", WORDS), .default_text = "[trace, sock_diag]",
+	 .words = methods,
+	 .comment = "How the process behind a flow is found. trace: the kernel's tracepoints tell "
+		    "who\n"
+		    "sends; sock_diag: the socket is looked up."},
+
+	{KEY(processes, sample_interval_ns, "sample_interval", DURATION), .default_text = "1s",
+	 .least = "10ms", .most = "1h",
+	 .comment = "How often the resources of a process with flows are read."},
+	{KEY(processes, delay_accounting, "delay_accounting", BOOL), .default_text = "true",
+	 .comment = "Switch on kernel.task_delayacct; put back at exit. Without it I/O wait is\n"
+		    "unknown."},
+
+	{EXPORTER_KEY(name, "name", TEXT),
+	 .comment =
+		 "Shows in the log and in status. Without it: the type, with -2, -3 where taken."},
+	{EXPORTER_KEY(type, "type", WORD), .words = exporter_types,
+	 .comment = "The language that the collector speaks."},
+	{EXPORTER_KEY(to, "to", ADDRESS), .comment = "Where to: file:///path or stdout: for json; "
+						     "udp://HOST:PORT for netflow9 and ipfix\n"
+						     "(ports 2055 and 4739 where none is given)."},
+	{EXPORTER_KEY(template_name, "template", TEXT), .default_text = "procflow",
+	 .words = templates, .only_for = MESSAGES,
+	 .comment =
+		 "procflow: with the fields of the process; standard: only what every collector\n"
+		 "knows."},
+	{EXPORTER_KEY(biflow, "biflow", WORD), .default_text = "rfc5103", .words = biflows,
+	 .only_for = MESSAGES,
+	 .comment =
+		 "How the two directions of a flow stand in one record: as RFC 5103 has it, or as\n"
+		 "ntop does (OUT_BYTES, OUT_PKTS)."},
+	{EXPORTER_KEY(template_interval_ns, "template_interval", DURATION), .default_text = "60s",
+	 .least = "1s", .most = "1d", .only_for = MESSAGES,
+	 .comment = "The template is sent again after this time ..."},
+	{EXPORTER_KEY(template_packets, "template_packets", COUNT), .default_text = "1000",
+	 .least = "1", .most = "1000000", .unit = "messages", .only_for = MESSAGES,
+	 .comment = "... and after so many messages."},
+	{EXPORTER_KEY(max_message_bytes, "max_message", COUNT), .default_text = "1400",
+	 .least = "512", .most = "65507", .unit = "bytes", .only_for = MESSAGES,
+	 .comment = "The longest message. More than the path's MTU less 48 bytes gets fragmented."},
+	{EXPORTER_KEY(queue, "queue", COUNT), .default_text = "65536", .least = "1",
+	 .most = "16777216", .unit = "records",
+	 .comment =
+		 "So many wait while the collector is slow; what does not fit is dropped, oldest\n"
+		 "first, and counted."},
+
+	{KEY(log, level, "level", WORD), .default_text = "notice", .words = log_levels,
+	 .comment = "The least important lines that are written."},
+	{KEY(log, target, "to", WORD), .default_text = "auto", .words = log_targets,
+	 .comment = "auto: the journal under systemd, else standard error."},
+};
+
+const struct config_section config_sections[] = {
+	{"flows", "Which flows are reported, and when.", false},
+	{"conntrack", "The kernel's connection tracking, which tells of the flows.", false},
+	{"attribution", "Which process is behind a flow.", false},
+	{"processes", "What the processes used while their flows lasted.", false},
+	{"exporters", "Where the records go: a list, one entry an exporter.", true},
+	{"log", "The daemon's own messages.", false},
+};
+
+const size_t config_key_count = array_length(config_keys);
+const size_t config_section_count = array_length(config_sections);
+_Static_assert(array_length(config_keys) <= CONFIG_KEYS_MAX, "room for every key");
+
+static const struct config_exporter_kind exporter_kinds[] = {
+	{.name = "json",
+	 .type = CONFIG_EXPORTER_JSON,
+	 .default_to = "file:///var/log/procflow/flows.json",
+	 .example_to = "file:///var/log/procflow/flows.json",
+	 .expected_to = "stdout: or file:///path",
+	 .transports = 1u << CONFIG_TRANSPORT_STDOUT | 1u << CONFIG_TRANSPORT_FILE},
+	{.name = "netflow9",
+	 .type = CONFIG_EXPORTER_NETFLOW9,
+	 .example_to = "udp://192.0.2.1:2055",
+	 .expected_to = "udp://HOST:PORT",
+	 .transports = 1u << CONFIG_TRANSPORT_UDP,
+	 .default_port = 2055},
+	{.name = "ipfix",
+	 .type = CONFIG_EXPORTER_IPFIX,
+	 .example_to = "udp://192.0.2.1:4739",
+	 .expected_to = "udp://HOST:PORT",
+	 .transports = 1u << CONFIG_TRANSPORT_UDP,
+	 .default_port = 4739},
+};
+
+const struct config_section *config_section_find(const char *name)
+{
+	for (size_t i = 0; i < array_length(config_sections); i++)
+		if (strcmp(config_sections[i].name, name) == 0)
+			return &config_sections[i];
+	return NULL;
+}
+
+const struct config_key *config_key_find(const char *section, const char *name)
+{
+	for (size_t i = 0; i < array_length(config_keys); i++)
+		if (strcmp(config_keys[i].section, section) == 0 &&
+		    strcmp(config_keys[i].name, name) == 0)
+			return &config_keys[i];
+	return NULL;
+}
+
+const struct config_exporter_kind *config_exporter_kind_find(enum config_exporter_type type)
+{
+	for (size_t i = 0; i < array_length(exporter_kinds); i++)
+		if (exporter_kinds[i].type == type)
+			return &exporter_kinds[i];
+	return NULL;
+}
+
+const char *config_exporter_type_get_name(enum config_exporter_type type)
+{
+	const struct config_exporter_kind *kind = config_exporter_kind_find(type);
+
+	return kind ? kind->name : "text";
+}
+
+bool config_key_is_of_exporter(const struct config_key *key)
+{
+	return config_section_find(key->section)->is_exporters;
+}
+
+size_t config_section_list_names(const char *names[CONFIG_KEYS_MAX])
+{
+	for (size_t i = 0; i < array_length(config_sections); i++)
+		names[i] = config_sections[i].name;
+	return array_length(config_sections);
+}
+
+size_t config_key_list_names(const char *section, const char *names[CONFIG_KEYS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < array_length(config_keys); i++)
+		if (strcmp(config_keys[i].section, section) == 0)
+			names[count++] = config_keys[i].name;
+	return count;
+}
+
+size_t config_key_list_words(const struct config_key *key, const char *names[CONFIG_KEYS_MAX])
+{
+	size_t count = 0;
+
+	for (const struct config_word *word = key->words; word && word->name; word++)
+		names[count++] = word->name;
+	return count;
+}

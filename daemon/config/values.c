@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "config/values.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/text.h"
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit durations[] = {
+	{"ms", NS_PER_MS},	  {"s", NS_PER_SEC},	     {"m", 60 * NS_PER_SEC},
+	{"h", 3600 * NS_PER_SEC}, {"d", 86400 * NS_PER_SEC}, {NULL, 0},
+};
+
+static const struct unit sizes[] = {
+	{"", 1},       {"k", 1000},	     {"M", 1000 * 1000},	  {"G", 1000 * 1000 * 1000},
+	{"KiB", 1024}, {"MiB", 1024 * 1024}, {"GiB", 1024 * 1024 * 1024}, {NULL, 0},
+};
+
+static const struct unit counts[] = {{"", 1}, {NULL, 0}};
+
+static int parse_scaled(const char *text, const struct unit *units, uint64_t *ret)
+{
+	bool negative = *text == '-', overflow = false;
+	const char *digits = text + negative, *at = digits;
+	uint64_t value = 0;
+
+	for (; *at >= '0' && *at <= '9'; at++) {
+		overflow |= __builtin_mul_overflow(value, 10, &value);
+		overflow |= __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value);
+	}
+	while (units->name && strcmp(units->name, at) != 0)
+		units++;
+	if (at == digits || !units->name)
+		return CONFIG_VALUE_E_FORM;
+	overflow |= __builtin_mul_overflow(value, units->factor, &value);
+	if (negative || overflow)
+		return CONFIG_VALUE_E_RANGE;
+	*ret = value;
+	return 0;
+}
+
+int config_parse_duration(const char *text, uint64_t *ret_ns)
+{
+	return parse_scaled(text, durations, ret_ns);
+}
+
+int config_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	return parse_scaled(text, sizes, ret_bytes);
+}
+
+int config_parse_count(const char *text, uint64_t *ret)
+{
+	const char *digits = text + (*text == '-');
+
+	if (digits[0] == '0' && digits[1])
+		return CONFIG_VALUE_E_FORM;
+	return parse_scaled(text, counts, ret);
+}
+
+int config_parse_bool(const char *text, bool *ret)
+{
+	static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+
+	for (size_t i = 0; i < array_length(words); i++) {
+		if (strcasecmp(text, words[i]) != 0)
+			continue;
+		*ret = i % 2;
+		return 0;
+	}
+	return CONFIG_VALUE_E_FORM;
+}
+
+void config_address_fini(struct config_address *address)
+{
+	free(address->host);
+	free(address->path);
+	*address = (struct config_address){.transport = CONFIG_TRANSPORT_STDOUT};
+}
+
+static int parse_port(const char *text, uint16_t *ret)
+{
+	uint64_t port;
+
+	if (config_parse_count(text, &port) != 0 || port == 0 || port > UINT16_MAX)
+		return CONFIG_VALUE_E_FORM;
+	*ret = (uint16_t)port;
+	return 0;
+}
+
+/* The host without brackets, and what stands behind it. */
+static int split_host(const char *text, struct text *ret_host, const char **ret_behind,
+		      const char **ret_reason)
+{
+	const char *end;
+
+	if (text[0] == '[') {
+		end = strchr(text, ']');
+		if (!end) {
+			*ret_reason = "the bracket before the host is never closed";
+			return CONFIG_VALUE_E_FORM;
+		}
+		*ret_host = (struct text){.at = text + 1, .length = (size_t)(end - text - 1)};
+		*ret_behind = end + 1;
+		return 0;
+	}
+	end = strchrnul(text, ':');
+	if (*end && strchr(end + 1, ':')) {
+		*ret_reason = "an IPv6 address needs brackets: udp://[2001:db8::1]:2055";
+		return CONFIG_VALUE_E_FORM;
+	}
+	*ret_host = (struct text){.at = text, .length = (size_t)(end - text)};
+	*ret_behind = end;
+	return 0;
+}
+
+/* Letters, digits and what host names, addresses and their zones ("%eth0") are made of. */
+static bool is_host(struct text host)
+{
+	for (size_t i = 0; i < host.length; i++)
+		if (!isalnum((unsigned char)host.at[i]) && !strchr("-._:%", host.at[i]))
+			return false;
+	return host.length > 0;
+}
+
+static int parse_udp(const char *text, struct config_address *ret, const char **ret_reason)
+{
+	struct config_address address = {.transport = CONFIG_TRANSPORT_UDP};
+	struct text host;
+	const char *behind;
+	int r = split_host(text, &host, &behind, ret_reason);
+
+	if (r != 0)
+		return r;
+	if (!is_host(host)) {
+		*ret_reason = "the host is missing or not a name or address";
+		return CONFIG_VALUE_E_FORM;
+	}
+	if (*behind && (*behind != ':' || parse_port(behind + 1, &address.port) != 0)) {
+		*ret_reason = "the port is not a number from 1 to 65535";
+		return CONFIG_VALUE_E_FORM;
+	}
+	address.host = strndup(host.at, host.length);
+	if (!address.host)
+		return -ENOMEM;
+	*ret = address;
+	return 0;
+}
+
+static int parse_file(const char *text, struct config_address *ret, const char **ret_reason)
+{
+	struct config_address address = {.transport = CONFIG_TRANSPORT_FILE};
+	size_t length = strlen(text);
+
+	if (text[0] != '/') {
+		*ret_reason = "the path is not absolute (file:///path, three slashes)";
+		return CONFIG_VALUE_E_FORM;
+	}
+	if (text[length - 1] == '/') {
+		*ret_reason = "the path names a directory, not a file";
+		return CONFIG_VALUE_E_FORM;
+	}
+	address.path = strdup(text);
+	if (!address.path)
+		return -ENOMEM;
+	*ret = address;
+	return 0;
+}
+
+int config_parse_address(const char *text, struct config_address *ret, const char **ret_reason)
+{
+	if (strcmp(text, "stdout:") == 0) {
+		*ret = (struct config_address){.transport = CONFIG_TRANSPORT_STDOUT};
+		return 0;
+	}
+	if (strncmp(text, "udp://", 6) == 0)
+		return parse_udp(text + 6, ret, ret_reason);
+	if (strncmp(text, "file://", 7) == 0)
+		return parse_file(text + 7, ret, ret_reason);
+	*ret_reason = "expected stdout:, file:///path or udp://HOST:PORT";
+	return CONFIG_VALUE_E_FORM;
+}
