@@ -41,6 +41,23 @@ int network_namespace_set(const char *name, const char *value)
 	return 0;
 }
 
+int network_namespace_get(const char *name)
+{
+	char path[128], text[32];
+	cleanup_close int fd = -1;
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	length = read(fd, text, sizeof(text) - 1);
+	if (length < 0)
+		return -errno;
+	text[length] = '\0';
+	return atoi(text);
+}
+
 int network_namespace_run_nft(const char *commands)
 {
 #ifdef HAVE_LIBNFTABLES

@@ -11,6 +11,8 @@ int network_namespace_enter(void);
 /* Writes "value" to /proc/sys/net/NAME; 0 or a negative errno. Only names that are per network
  * namespace. */
 int network_namespace_set(const char *name, const char *value);
+/* The number that /proc/sys/net/NAME holds, or a negative errno. */
+int network_namespace_get(const char *name);
 
 /* Runs nft commands through libnftables. 0, or -ENOTSUP where it is not built in or refuses them;
  * what it says goes to the standard error. */
