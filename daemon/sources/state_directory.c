@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "sources/state_directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+
+enum { MODE_DIRECTORY = 0750, MODE_FILE = 0640, READ_MOST = 65536, NAME_SIZE = 256 };
+
+static const char temporary_name[] = ".writing";
+
+static void closedir_cleanup(DIR **directory)
+{
+	if (*directory)
+		closedir(*directory);
+}
+
+/* mkdir -p. What exists may be anything: opening it tells. */
+static int make_directories(const char *path)
+{
+	cleanup_free char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *at = copy + 1; *copy && *at; at++) {
+		if (*at != '/')
+			continue;
+		*at = '\0';
+		if (mkdir(copy, MODE_DIRECTORY) < 0 && errno != EEXIST)
+			return -errno;
+		*at = '/';
+	}
+	return mkdir(copy, MODE_DIRECTORY) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int open_directory(const char *path)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int fd = open(path, flags);
+	int r;
+
+	if (fd >= 0)
+		return fd;
+	if (errno != ENOENT)
+		return -errno;
+	r = make_directories(path);
+	if (r < 0)
+		return r;
+	fd = open(path, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_lock(int directory_fd)
+{
+	cleanup_close int fd =
+		openat(directory_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		       MODE_FILE);
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return steal_fd(&fd);
+}
+
+int state_directory_open(const char *path, struct state_directory *ret)
+{
+	cleanup_close int fd = open_directory(path);
+	int lock;
+
+	if (fd < 0)
+		return fd;
+	lock = open_lock(fd);
+	if (lock < 0)
+		return lock;
+	*ret = (struct state_directory){.fd = steal_fd(&fd), .lock = lock};
+	return 0;
+}
+
+void state_directory_close(struct state_directory *directory)
+{
+	if (directory->fd < 0)
+		return;
+	close(directory->fd);
+	close(directory->lock);
+	directory->fd = -1;
+}
+
+static int write_all(int fd, const struct buffer *content)
+{
+	for (size_t done = 0; done < content->length;) {
+		ssize_t length = write(fd, content->bytes + done, content->length - done);
+
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length <= 0)
+			return length < 0 ? -errno : -EIO;
+		done += (size_t)length;
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_temporary(int directory_fd, const struct buffer *content)
+{
+	cleanup_close int fd =
+		openat(directory_fd, temporary_name,
+		       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE_FILE);
+
+	return fd < 0 ? -errno : write_all(fd, content);
+}
+
+int state_directory_write(const struct state_directory *directory, const char *name,
+			  const struct buffer *content)
+{
+	int r;
+
+	if (content->failed)
+		return -ENOMEM;
+	r = state_directory_remove(directory, temporary_name);
+	if (r < 0)
+		return r;
+	r = write_temporary(directory->fd, content);
+	if (r == 0 && renameat(directory->fd, temporary_name, directory->fd, name) < 0)
+		r = -errno;
+	if (r == 0 && fsync(directory->fd) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(directory->fd, temporary_name, 0);
+	return r;
+}
+
+int state_directory_read(const struct state_directory *directory, const char *name,
+			 struct buffer *content)
+{
+	/* O_NONBLOCK: a FIFO of that name must not hold us up. */
+	cleanup_close int fd =
+		openat(directory->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char bytes[4096];
+	struct stat status;
+	size_t total = 0;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	for (;;) {
+		ssize_t length = read(fd, bytes, sizeof(bytes));
+
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0)
+			return -errno;
+		if (length == 0)
+			return content->failed ? -ENOMEM : 0;
+		total += (size_t)length;
+		if (total > READ_MOST)
+			return -EFBIG;
+		buffer_add(content, bytes, (size_t)length);
+	}
+}
+
+int state_directory_remove(const struct state_directory *directory, const char *name)
+{
+	if (unlinkat(directory->fd, name, 0) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return 0;
+}
+
+int state_directory_rename(const struct state_directory *directory, const char *from,
+			   const char *to)
+{
+	return renameat(directory->fd, from, directory->fd, to) < 0 ? -errno : 0;
+}
+
+int state_directory_list(const struct state_directory *directory, const char *prefix,
+			 void (*on_name)(void *userdata, const char *name), void *userdata)
+{
+	cleanup_close int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup(closedir_cleanup) DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!listing)
+		return -errno;
+	steal_fd(&fd);
+	for (errno = 0; (entry = readdir(listing)); errno = 0)
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			on_name(userdata, entry->d_name);
+	return -errno;
+}

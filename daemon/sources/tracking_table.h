@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The nft table "inet procflow", which makes the kernel track every connection of this network
+ * namespace, sent, received and forwarded, IPv4 and IPv6, while it is there.
+ *
+ * It holds one "ct state" rule in a chain that hangs on no hook. The rule needs not be reached:
+ * what starts tracking is that it exists (nft_ct_get_init() calls nf_ct_netns_get(), which
+ * registers all four of conntrack's own hooks for the table's family). So no packet ever passes
+ * through the table, it costs nothing, and it can neither let through nor stop anything.
+ *
+ * The table has "flags owner" (kernel 5.12): the kernel removes it with the socket that made it,
+ * however the process ends, and others can neither change nor flush it. */
+
+#include "base/buffer.h"
+
+/* Does by hand what this table does, for good (until the next boot or "nft flush ruleset"). */
+#define TRACKING_TABLE_COMMAND                                                                     \
+	"nft 'add table inet procflow; add chain inet procflow tracking; "                         \
+	"add rule inet procflow tracking ct state new'"
+
+struct tracking_table;
+
+/* Named outcome: there is a table of that name already. */
+enum { TRACKING_TABLE_TAKEN = 1 };
+
+/* Makes the table. 0; TRACKING_TABLE_TAKEN; -EOPNOTSUPP where the program was built without
+ * libnftables; -ENOMEM; -EIO where the kernel or libnftables refused, with libnftables' own words
+ * added to "reason" (no line feed). */
+int tracking_table_new(struct tracking_table **ret, struct buffer *reason);
+/* Removes it. Accepts NULL. */
+void tracking_table_free(struct tracking_table *table);

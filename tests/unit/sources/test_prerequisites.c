@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The whole of it, in a network namespace of each test's own. kernel.task_delayacct is the
+ * machine's and is left alone here; test_sysctl_keeper.c has it on a tree of its own. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "base/cleanup.h"
+#include "sources/prerequisites.h"
+#include "sources/tracking_probe.h"
+#include "sources/tracking_table.h"
+#include "support/network_namespace.h"
+#include "support/temporary.h"
+
+#define ACCT	  "netfilter/nf_conntrack_acct"
+#define TIMESTAMP "netfilter/nf_conntrack_timestamp"
+#define EVENTS	  "netfilter/nf_conntrack_events"
+
+enum { SKIPPED = 77, DEADLINE_S = 10 };
+
+static const struct config wanted = {
+	.conntrack = {.activate = CONFIG_ACTIVATE_AUTO, .accounting = true},
+};
+
+static int setup(void **state)
+{
+	*state = temporary_make();
+	return network_namespace_enter();
+}
+
+static int teardown(void **state)
+{
+	temporary_remove(*state);
+	return 0;
+}
+
+static void expect_sysctls(int acct, int timestamp, int events)
+{
+	assert_int_equal(network_namespace_get(ACCT), acct);
+	assert_int_equal(network_namespace_get(TIMESTAMP), timestamp);
+	assert_int_equal(network_namespace_get(EVENTS), events);
+}
+
+static void expect_tracking(int outcome)
+{
+	assert_int_equal(tracking_probe_read(IP_FAMILY_V4), outcome);
+	assert_int_equal(tracking_probe_read(IP_FAMILY_V6), outcome);
+	assert_int_equal(network_namespace_get("netfilter/nf_conntrack_count"),
+			 0); /* the probe removed its entry */
+}
+
+static void test_switched_on_and_put_back(void **state)
+{
+	struct prerequisites *prerequisites = NULL;
+	const struct prerequisites_state *told;
+
+	assert_int_equal(network_namespace_set(EVENTS, "0"), 0);
+	expect_sysctls(0, 0, 0);
+	expect_tracking(TRACKING_PROBE_UNTRACKED);
+
+	assert_int_equal(prerequisites_new(&wanted, *state, &prerequisites), 0);
+	told = prerequisites_get_state(prerequisites);
+	assert_true(told->has_accounting && told->has_timestamps && told->is_tracking &&
+		    told->owns_table);
+	expect_sysctls(1, 1, 1);
+	expect_tracking(TRACKING_PROBE_TRACKED);
+
+	prerequisites_free(prerequisites);
+	expect_sysctls(0, 0, 0);
+	expect_tracking(TRACKING_PROBE_UNTRACKED);
+}
+
+static void wait_until_untracked(void)
+{
+	uint64_t deadline_ns = clock_now_ns() + DEADLINE_S * NS_PER_SEC;
+
+	while (tracking_probe_read(IP_FAMILY_V4) == TRACKING_PROBE_TRACKED)
+		if (clock_now_ns() > deadline_ns)
+			fail_msg("tracked %d s after SIGKILL", DEADLINE_S);
+}
+
+/* Starts a daemon in a child and kills it when all is switched on. The child has a child of its own
+ * that lives on: it must not keep the table. */
+static void start_and_kill(const char *state_directory, pid_t *ret_grandchild)
+{
+	int ready[2];
+	pid_t child;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct prerequisites *prerequisites;
+		pid_t grandchild = -1;
+
+		if (prerequisites_new(&wanted, state_directory, &prerequisites) == 0)
+			grandchild = fork();
+		if (grandchild == 0) {
+			execlp("sleep", "sleep", "60", NULL);
+			_exit(1);
+		}
+		if (write(ready[1], &grandchild, sizeof(grandchild)) < 0)
+			_exit(1);
+		pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], ret_grandchild, sizeof(*ret_grandchild)),
+			 sizeof(*ret_grandchild));
+	assert_true(*ret_grandchild > 0);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void test_after_sigkill(void **state)
+{
+	struct config unwanted = {.conntrack.activate = CONFIG_ACTIVATE_NEVER};
+	struct prerequisites *prerequisites = NULL;
+	pid_t grandchild;
+
+	start_and_kill(*state, &grandchild);
+	wait_until_untracked();
+	kill(grandchild, SIGKILL);
+	assert_int_equal(network_namespace_get(ACCT), 1);
+	assert_int_equal(network_namespace_get(TIMESTAMP), 1);
+
+	assert_int_equal(prerequisites_new(&unwanted, *state, &prerequisites), 0);
+	assert_int_equal(network_namespace_get(ACCT), 0);
+	assert_int_equal(network_namespace_get(TIMESTAMP), 0);
+	assert_false(prerequisites_get_state(prerequisites)->has_accounting);
+	assert_false(prerequisites_get_state(prerequisites)->is_tracking);
+	prerequisites_free(prerequisites);
+}
+
+static void test_second_daemon_is_refused(void **state)
+{
+	struct prerequisites *first = NULL, *second = NULL;
+
+	assert_int_equal(prerequisites_new(&wanted, *state, &first), 0);
+	assert_int_equal(prerequisites_new(&wanted, *state, &second), -EBUSY);
+	assert_null(second);
+	assert_int_equal(network_namespace_get(ACCT), 1);
+	prerequisites_free(first);
+}
+
+/* Beside rules that track already, no table of ours is made. */
+static void test_a_tracking_host_gets_no_table(void **state)
+{
+	struct prerequisites *prerequisites = NULL;
+	struct tracking_table *foreign = NULL;
+	struct buffer reason;
+
+	buffer_init(&reason);
+	assert_int_equal(tracking_table_new(&foreign, &reason), 0);
+	assert_int_equal(prerequisites_new(&wanted, *state, &prerequisites), 0);
+	assert_true(prerequisites_get_state(prerequisites)->is_tracking);
+	assert_false(prerequisites_get_state(prerequisites)->owns_table);
+	prerequisites_free(prerequisites);
+	tracking_table_free(foreign);
+	buffer_fini(&reason);
+}
+
+static void test_taken_name_is_told_apart(void **state unused)
+{
+	struct tracking_table *first = NULL, *second = NULL;
+	struct buffer reason;
+
+	buffer_init(&reason);
+	assert_int_equal(tracking_table_new(&first, &reason), 0);
+	assert_int_equal(tracking_table_new(&second, &reason), TRACKING_TABLE_TAKEN);
+	assert_null(second);
+	tracking_table_free(first);
+	assert_int_equal(tracking_table_new(&second, &reason), 0);
+	tracking_table_free(second);
+	buffer_fini(&reason);
+}
+
+static void test_activate_never_makes_no_table(void **state)
+{
+	struct config config = wanted;
+	struct prerequisites *prerequisites = NULL;
+
+	config.conntrack.activate = CONFIG_ACTIVATE_NEVER;
+	assert_int_equal(prerequisites_new(&config, *state, &prerequisites), 0);
+	assert_false(prerequisites_get_state(prerequisites)->is_tracking);
+	expect_tracking(TRACKING_PROBE_UNTRACKED);
+	prerequisites_free(prerequisites);
+}
+
+int main(void)
+{
+#define network_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		network_test(test_switched_on_and_put_back),
+		network_test(test_after_sigkill),
+		network_test(test_second_daemon_is_refused),
+		network_test(test_a_tracking_host_gets_no_table),
+		network_test(test_taken_name_is_told_apart),
+		network_test(test_activate_never_makes_no_table),
+	};
+
+	if (network_namespace_enter() < 0) {
+		fprintf(stderr, "skipped: no right to make a network namespace\n");
+		return SKIPPED;
+	}
+#ifndef HAVE_LIBNFTABLES
+	fprintf(stderr, "skipped: built without libnftables\n");
+	return SKIPPED;
+#endif
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
