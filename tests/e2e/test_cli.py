@@ -161,7 +161,7 @@ def test_o_text_to_a_pipe(pair, agent, daemon):
     line = wait_for(lambda: next((line for line in probed.log().splitlines()
                                   if f"{pair.PEER4}:{PORT}" in line), None),
                     "the flow in the table, while the daemon runs")
-    assert re.search(rf"\bclient\b", line) and str(client.pid) in line and "nobody" in line
+    assert re.search(r"\bclient\b", line) and str(client.pid) in line and "nobody" in line
     assert "\x1b" not in probed.log(), "colours are for terminals"
     assert not probed.records_path.exists(), "-o ignores the configured exporters"
 
