@@ -66,11 +66,13 @@ void process_table_release(struct process_table *table, struct process *process)
 
 const struct process_identity *process_get_identity(const struct process *process);
 
-/* The newest usage: sampled now, unless the last sample is younger than 10 ms (then that one), or
- * the process is gone (then its exit record, or the last sample). 0; -ENODATA where there never was
- * a sample. */
+/* The usage as of now: a sample taken at "since_ns" or later serves, else a new one is taken; once
+ * the process is gone, its exit record or its last sample. The base of a span may be some
+ * milliseconds old and is shared by the flows that begin together; its end must not be older than
+ * the end itself, or a short flow would seem to have used nothing. 0; -ENODATA where there never
+ * was a sample. */
 int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
-			 struct process_usage *ret);
+			 uint64_t since_ns, struct process_usage *ret);
 
 /* Largest resident set in any sample taken since "since_ns", bytes; 0 where there was none. */
 uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns);

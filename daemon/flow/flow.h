@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* A flow in the table. Plain; owned by the flow table. 264 bytes, and 24 for its place in the map:
+ * below the 300 that a flow may cost. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "flow/flow_event.h"
+#include "flow/flow_key.h"
+#include "flow/ownership.h"
+
+struct process;
+
+/* One end: whose it is, and what its process had used when the unreported span began. */
+struct flow_end {
+	struct process *process; /* a reference held by whoever filled it in, or NULL */
+	uint64_t base_ns;	 /* when the base was taken; 0: there is none */
+	uint64_t base_cpu_ns, base_iowait_ns;
+	uint32_t base_minor_faults, base_major_faults; /* modulo 2^32: only differences count */
+	uid_t uid;
+	uint8_t method, reason; /* enum ownership_method, enum ownership_reason */
+	bool is_provisional : 1;
+	bool has_uid : 1;
+	bool has_base_iowait : 1;
+	uint8_t attempts; /* questions asked so far */
+};
+
+struct flow {
+	struct flow_key key;
+	uint64_t id; /* 0: this one has left. Its memory stays readable as long as the table lives,
+		      * so a kept pointer is checked by comparing a kept id. */
+	uint64_t start_ns;     /* begin of what is not reported yet */
+	uint64_t last_seen_ns; /* last packet, as far as known */
+	struct flow_counters seen, reported;
+	struct flow_tuple *reply; /* only when translated; the flow's */
+	struct list_node age;	  /* by last_seen_ns: the idlest first */
+	struct flow_end src, dst;
+	uint32_t conntrack_id;
+	uint16_t listing; /* number of the last listing that showed it */
+	uint8_t misses;	  /* complete listings since then */
+	uint8_t tcp_state;
+	bool has_counters : 1;
+	bool was_reported : 1; /* at least one record is out */
+	bool is_older : 1;     /* began before the daemon, or was forgotten */
+};
+_Static_assert(sizeof(struct flow) <= 276, "a flow and its place in the map stay below 300 bytes");
+
+/* Whether packets were seen that no record has told yet, as far as is known. */
+static inline bool flow_has_news(const struct flow *flow)
+{
+	return flow->seen.in_packets != flow->reported.in_packets ||
+	       flow->seen.out_packets != flow->reported.out_packets;
+}

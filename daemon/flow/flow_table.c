@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "flow/flow_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <netinet/in.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/hash_map.h"
+#include "base/slab.h"
+#include "flow/retired_flows.h"
+
+enum { MISSES_TO_VANISH = 2 };
+
+struct flow_table {
+	struct flow_table_options options;
+	struct flow_table_counters counters;
+	struct hash_map map;
+	struct slab slab;
+	struct list_node idlest_first;
+	struct retired_flows retired;
+	uint64_t seed, next_id;
+	uint64_t last_listing_ns;
+	struct flow_listing listing; /* valid while is_listing */
+	uint16_t listing_number;
+	bool is_listing;
+	bool had_first_listing;
+};
+
+int flow_table_new(const struct flow_table_options *options, struct flow_table **ret)
+{
+	struct flow_table *table = calloc(1, sizeof(*table));
+
+	if (!table)
+		return -ENOMEM;
+	table->options = *options;
+	table->seed = hash_seed_new();
+	table->next_id = options->first_id;
+	table->last_listing_ns = options->start_ns;
+	hash_map_init(&table->map);
+	slab_init(&table->slab, sizeof(struct flow));
+	list_init(&table->idlest_first);
+	retired_flows_init(&table->retired, options->max_flows);
+	*ret = table;
+	return 0;
+}
+
+static struct flow *from_age(struct list_node *node)
+{
+	return container_of(node, struct flow, age);
+}
+
+static bool has_key(const void *value, const void *key)
+{
+	const struct flow *flow = value;
+
+	return flow_key_equal(&flow->key, key);
+}
+
+/* Takes the flow out of the table and its memory back. */
+static void remove_flow(struct flow_table *table, struct flow *flow)
+{
+	table->options.handlers.on_close(table->options.handlers.userdata, flow);
+	hash_map_remove(&table->map, flow_key_hash(&flow->key, table->seed), has_key, &flow->key);
+	list_remove(&flow->age);
+	free(flow->reply);
+	flow->id = 0; /* for whoever kept the pointer: see flow.h */
+	slab_give(&table->slab, flow);
+}
+
+void flow_table_free(struct flow_table *table)
+{
+	struct list_node *node;
+
+	if (!table)
+		return;
+	while ((node = list_first(&table->idlest_first)))
+		remove_flow(table, from_age(node));
+	hash_map_fini(&table->map);
+	slab_fini(&table->slab);
+	retired_flows_fini(&table->retired);
+	free(table);
+}
+
+void flow_table_set_timeouts(struct flow_table *table, uint64_t active_timeout_ns,
+			     uint64_t idle_timeout_ns)
+{
+	table->options.active_timeout_ns = active_timeout_ns;
+	table->options.idle_timeout_ns = idle_timeout_ns;
+}
+
+struct flow *flow_table_find(struct flow_table *table, const struct flow_key *key,
+			     uint32_t conntrack_id)
+{
+	struct flow *flow =
+		hash_map_find(&table->map, flow_key_hash(key, table->seed), has_key, key);
+
+	if (flow && conntrack_id && flow->conntrack_id != conntrack_id)
+		return NULL;
+	return flow;
+}
+
+size_t flow_table_get_size(const struct flow_table *table)
+{
+	return table->map.used;
+}
+
+const struct flow_table_counters *flow_table_get_counters(const struct flow_table *table)
+{
+	return &table->counters;
+}
+
+struct flow *flow_table_next(struct flow_table *table, struct flow *flow)
+{
+	struct list_node *node = flow ? flow->age.next : table->idlest_first.next;
+
+	return node == &table->idlest_first ? NULL : from_age(node);
+}
+
+static struct flow_counters counters_minus(const struct flow_counters *a,
+					   const struct flow_counters *b)
+{
+	return (struct flow_counters){
+		.in_bytes = a->in_bytes - b->in_bytes,
+		.in_packets = a->in_packets - b->in_packets,
+		.out_bytes = a->out_bytes - b->out_bytes,
+		.out_packets = a->out_packets - b->out_packets,
+	};
+}
+
+static bool counters_are_below(const struct flow_counters *a, const struct flow_counters *b)
+{
+	return a->in_bytes < b->in_bytes || a->in_packets < b->in_packets ||
+	       a->out_bytes < b->out_bytes || a->out_packets < b->out_packets;
+}
+
+static void report(struct flow_table *table, struct flow *flow, enum flow_end_reason reason,
+		   uint64_t end_ns, bool is_last)
+{
+	struct flow_report out = {
+		.reason = reason,
+		.end_ns = end_ns > flow->start_ns ? end_ns : flow->start_ns,
+		.counters = counters_minus(&flow->seen, &flow->reported),
+		.is_last = is_last,
+	};
+
+	table->counters.reports[reason]++;
+	table->options.handlers.on_report(table->options.handlers.userdata, flow, &out);
+	flow->reported = flow->seen;
+	flow->was_reported = true;
+	flow->start_ns = out.end_ns;
+}
+
+/* Whether a record must tell the flow's end. One that was told of before and did nothing since has
+ * nothing to add; without counters nobody knows, so it is told. */
+static bool needs_report(const struct flow *flow)
+{
+	if (flow->is_older && flow->has_counters && !flow_has_news(flow))
+		return false;
+	return !flow->was_reported || !flow->has_counters || flow_has_news(flow);
+}
+
+/* The flow leaves our table while the kernel keeps it: what was reported is remembered. */
+static void retire(struct flow_table *table, struct flow *flow, enum flow_end_reason reason,
+		   uint64_t now_ns)
+{
+	struct retired_flow retired = {
+		.hash = flow_key_hash(&flow->key, table->seed),
+		.conntrack_id = flow->conntrack_id,
+		.flow_id = flow->id,
+		.retired_ns = now_ns,
+	};
+
+	if (needs_report(flow))
+		report(table, flow, reason, flow->last_seen_ns, true);
+	retired.reported = flow->reported;
+	retired_flows_add(&table->retired, &retired);
+	table->counters.forgotten = table->retired.forgotten;
+	remove_flow(table, flow);
+}
+
+static void make_room(struct flow_table *table, uint64_t now_ns)
+{
+	struct list_node *idlest;
+
+	if (table->map.used < table->options.max_flows)
+		return;
+	idlest = list_first(&table->idlest_first);
+	if (!idlest)
+		return;
+	table->counters.evicted++;
+	retire(table, from_age(idlest), FLOW_END_RESOURCES, now_ns);
+}
+
+static struct flow *add_flow(struct flow_table *table, const struct flow_event *event)
+{
+	struct flow *flow;
+
+	make_room(table, event->when_ns);
+	flow = slab_take(&table->slab);
+	if (!flow) {
+		table->counters.dropped_no_memory++;
+		return NULL;
+	}
+	*flow = (struct flow){
+		.key = event->key,
+		.id = table->next_id,
+		.start_ns = event->start_ns ? event->start_ns : event->when_ns,
+		.last_seen_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns,
+		.conntrack_id = event->conntrack_id,
+		.listing = table->listing_number,
+		.tcp_state = event->tcp_state,
+	};
+	if (event->is_translated && (flow->reply = malloc(sizeof(*flow->reply))))
+		*flow->reply = event->reply;
+	if (hash_map_add(&table->map, flow_key_hash(&flow->key, table->seed), flow) < 0) {
+		table->counters.dropped_no_memory++;
+		free(flow->reply);
+		slab_give(&table->slab, flow);
+		return NULL;
+	}
+	table->next_id++;
+	list_add_tail(&table->idlest_first, &flow->age);
+	return flow;
+}
+
+static void open_flow(struct flow_table *table, struct flow *flow)
+{
+	table->counters.opened++;
+	table->options.handlers.on_open(table->options.handlers.userdata, flow);
+}
+
+/* Takes over totals and the time of the last packet. */
+static void take_counters(struct flow_table *table, struct flow *flow,
+			  const struct flow_event *event)
+{
+	uint64_t last_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns;
+
+	if (event->tcp_state)
+		flow->tcp_state = event->tcp_state;
+	if (!event->has_counters) {
+		if (event->last_packet_ns > flow->last_seen_ns)
+			flow->last_seen_ns = event->last_packet_ns;
+		return;
+	}
+	if (counters_are_below(&event->counters, &flow->seen)) {
+		/* Somebody zeroed them (conntrack -L -z): what was seen until then is lost to us,
+		 * what comes from here on is not. */
+		table->counters.counters_backwards++;
+		flow->reported = (struct flow_counters){0};
+	} else if (flow->has_counters &&
+		   memcmp(&event->counters, &flow->seen, sizeof(flow->seen)) == 0) {
+		return;
+	}
+	flow->seen = event->counters;
+	flow->has_counters = true;
+	if (last_ns > flow->last_seen_ns)
+		flow->last_seen_ns = last_ns;
+	list_move_tail(&table->idlest_first, &flow->age);
+}
+
+/* Another flow took the tuple over and nobody told us that the first one ended. */
+static void replace_flow(struct flow_table *table, struct flow *flow, uint64_t now_ns)
+{
+	table->counters.vanished++;
+	retire(table, flow, FLOW_END_DETECTED, now_ns);
+}
+
+static void handle_new(struct flow_table *table, const struct flow_event *event)
+{
+	struct flow *flow = flow_table_find(table, &event->key, 0);
+
+	if (flow && flow->conntrack_id == event->conntrack_id) {
+		/* The listing was faster. Then it is not older than the daemon after all. */
+		if (flow->is_older && !flow->was_reported) {
+			flow->is_older = false;
+			flow->reported = (struct flow_counters){0};
+		}
+		return;
+	}
+	if (flow)
+		replace_flow(table, flow, event->when_ns);
+	flow = add_flow(table, event);
+	if (flow)
+		open_flow(table, flow);
+}
+
+/* A flow that was retired has packets again. What it did since its last record began after the
+ * listing before this one. */
+static struct flow *revive(struct flow_table *table, struct retired_flow *retired,
+			   const struct flow_event *event)
+{
+	struct retired_flow old = *retired;
+	struct flow *flow;
+
+	retired_flows_remove(&table->retired, retired);
+	flow = add_flow(table, event);
+	if (!flow)
+		return NULL;
+	table->counters.revived++;
+	flow->id = old.flow_id;
+	flow->start_ns =
+		old.retired_ns > table->last_listing_ns ? old.retired_ns : table->last_listing_ns;
+	flow->seen = old.reported;
+	flow->reported = old.reported;
+	flow->was_reported = true;
+	take_counters(table, flow, event);
+	return flow;
+}
+
+/* Totals below those reported are news too: somebody zeroed them. */
+static bool is_news(const struct retired_flow *retired, const struct flow_event *event)
+{
+	return event->has_counters &&
+	       (event->counters.in_packets != retired->reported.in_packets ||
+		event->counters.out_packets != retired->reported.out_packets);
+}
+
+static bool is_closed_tcp(const struct flow_key *key, uint8_t tcp_state)
+{
+	return key->protocol == IPPROTO_TCP &&
+	       (tcp_state == TCP_CONNTRACK_TIME_WAIT || tcp_state == TCP_CONNTRACK_CLOSE);
+}
+
+static bool began_before_us(const struct flow_table *table, const struct flow_event *event)
+{
+	if (event->start_ns)
+		return event->start_ns < table->options.start_ns;
+	return table->listing.is_first;
+}
+
+static void handle_listed_unknown(struct flow_table *table, const struct flow_event *event)
+{
+	struct retired_flow *retired = retired_flows_find(
+		&table->retired, flow_key_hash(&event->key, table->seed), event->conntrack_id);
+	struct flow *flow;
+
+	if (retired) {
+		if (!is_news(retired, event))
+			return;
+		flow = revive(table, retired, event);
+	} else {
+		/* Outside the first listing and a resync the NEW event is on its way. */
+		if (!table->is_listing || !(table->listing.is_first || table->listing.is_resync))
+			return;
+		if (table->options.report_tcp_close &&
+		    is_closed_tcp(&event->key, event->tcp_state) && began_before_us(table, event))
+			return;
+		flow = add_flow(table, event);
+		if (!flow)
+			return;
+		take_counters(table, flow, event);
+		/* What was reported of a flow that was forgotten nobody knows: start from here. */
+		flow->is_older = began_before_us(table, event) ||
+				 retired_flows_may_have_forgotten(&table->retired, event->start_ns);
+		if (flow->is_older) {
+			flow->reported = flow->seen;
+			flow->start_ns = table->last_listing_ns;
+		}
+	}
+	if (flow)
+		open_flow(table, flow);
+}
+
+static void handle_listed(struct flow_table *table, const struct flow_event *event)
+{
+	struct flow *flow = flow_table_find(table, &event->key, 0);
+
+	if (flow && flow->conntrack_id != event->conntrack_id) {
+		/* The events that tell of the change are on their way, unless they were lost. */
+		if (!table->is_listing || !table->listing.is_resync)
+			return;
+		replace_flow(table, flow, event->when_ns);
+		flow = NULL;
+	}
+	if (!flow) {
+		handle_listed_unknown(table, event);
+		return;
+	}
+	flow->listing = table->listing_number;
+	flow->misses = 0;
+	take_counters(table, flow, event);
+}
+
+static void handle_closed(struct flow_table *table, const struct flow_event *event)
+{
+	struct flow *flow = flow_table_find(table, &event->key, event->conntrack_id);
+
+	if (!flow || !table->options.report_tcp_close)
+		return;
+	flow->tcp_state = event->tcp_state;
+	if (event->when_ns > flow->last_seen_ns)
+		flow->last_seen_ns = event->when_ns;
+	retire(table, flow, FLOW_END_DETECTED, event->when_ns);
+}
+
+/* Why conntrack gave the flow up: a connection that had closed is an end that was detected; an
+ * entry that went before its time ran out was removed by somebody (conntrack -D, early drop); else
+ * it was idle. */
+static enum flow_end_reason destroy_reason(const struct flow *flow, const struct flow_event *event)
+{
+	uint8_t state = event->tcp_state ? event->tcp_state : flow->tcp_state;
+
+	if (is_closed_tcp(&flow->key, state))
+		return FLOW_END_DETECTED;
+	return event->is_early ? FLOW_END_FORCED : FLOW_END_IDLE;
+}
+
+static void handle_destroy_known(struct flow_table *table, struct flow *flow,
+				 const struct flow_event *event)
+{
+	take_counters(table, flow, event);
+	if (needs_report(flow))
+		report(table, flow, destroy_reason(flow, event), flow->last_seen_ns, true);
+	remove_flow(table, flow);
+}
+
+/* Packets after the last record of a flow that was retired: they are told in one record more. */
+static void handle_destroy_retired(struct flow_table *table, struct retired_flow *retired,
+				   const struct flow_event *event)
+{
+	struct flow *flow;
+
+	if (!is_news(retired, event)) {
+		retired_flows_remove(&table->retired, retired);
+		return;
+	}
+	flow = revive(table, retired, event);
+	if (!flow)
+		return;
+	table->counters.late_reports++;
+	open_flow(table, flow);
+	handle_destroy_known(table, flow, event);
+}
+
+/* Its NEW was lost, or it is older than we and ended before the first listing showed it. */
+static void handle_destroy_unknown(struct flow_table *table, const struct flow_event *event)
+{
+	struct retired_flow ghost = {
+		.hash = flow_key_hash(&event->key, table->seed),
+		.conntrack_id = event->conntrack_id,
+		.retired_ns = event->when_ns,
+		.reported = event->counters,
+	};
+	struct flow *flow;
+
+	if (!table->had_first_listing &&
+	    !(event->start_ns && event->start_ns >= table->options.start_ns)) {
+		/* What it did before we watched is not ours to tell; the listing may still show it.
+		 */
+		retired_flows_add(&table->retired, &ghost);
+		return;
+	}
+	if (retired_flows_may_have_forgotten(&table->retired, event->start_ns)) {
+		table->counters.dropped_unknown++;
+		return;
+	}
+	table->counters.unknown_destroys++;
+	flow = add_flow(table, event);
+	if (!flow)
+		return;
+	open_flow(table, flow);
+	handle_destroy_known(table, flow, event);
+}
+
+static void handle_destroy(struct flow_table *table, const struct flow_event *event)
+{
+	struct flow *flow = flow_table_find(table, &event->key, event->conntrack_id);
+	struct retired_flow *retired;
+
+	if (flow) {
+		handle_destroy_known(table, flow, event);
+		return;
+	}
+	retired = retired_flows_find(&table->retired, flow_key_hash(&event->key, table->seed),
+				     event->conntrack_id);
+	if (retired)
+		handle_destroy_retired(table, retired, event);
+	else
+		handle_destroy_unknown(table, event);
+}
+
+void flow_table_handle_event(struct flow_table *table, const struct flow_event *event)
+{
+	switch (event->type) {
+	case FLOW_EVENT_NEW:
+		handle_new(table, event);
+		break;
+	case FLOW_EVENT_LISTED:
+		handle_listed(table, event);
+		break;
+	case FLOW_EVENT_CLOSED:
+		handle_closed(table, event);
+		break;
+	case FLOW_EVENT_DESTROY:
+		handle_destroy(table, event);
+		break;
+	}
+}
+
+void flow_table_begin_listing(struct flow_table *table, const struct flow_listing *listing)
+{
+	table->listing = *listing;
+	table->listing_number++;
+	table->is_listing = true;
+}
+
+/* Flows that were there before the listing began and are not in it. */
+static void count_misses(struct flow_table *table, uint64_t now_ns)
+{
+	list_for_each_safe (node, &table->idlest_first) {
+		struct flow *flow = from_age(node);
+
+		if (flow->listing == table->listing_number)
+			continue;
+		if (++flow->misses < MISSES_TO_VANISH)
+			continue;
+		table->counters.vanished++;
+		retire(table, flow, FLOW_END_DETECTED, now_ns);
+	}
+}
+
+void flow_table_end_listing(struct flow_table *table, const struct flow_listing *listing,
+			    uint64_t now_ns)
+{
+	if (listing->is_complete)
+		count_misses(table, now_ns);
+	table->is_listing = false;
+	table->had_first_listing = true;
+	table->last_listing_ns = now_ns;
+}
+
+static void run_timeouts_of(struct flow_table *table, struct flow *flow, uint64_t now_ns)
+{
+	if (flow->has_counters && now_ns - flow->last_seen_ns >= table->options.idle_timeout_ns) {
+		retire(table, flow,
+		       is_closed_tcp(&flow->key, flow->tcp_state) ? FLOW_END_DETECTED
+								  : FLOW_END_IDLE,
+		       now_ns);
+		return;
+	}
+	if (now_ns - flow->start_ns < table->options.active_timeout_ns)
+		return;
+	if (!flow->has_counters || flow_has_news(flow))
+		report(table, flow, FLOW_END_ACTIVE, now_ns, false);
+	else
+		flow->start_ns = now_ns;
+}
+
+void flow_table_run_timeouts(struct flow_table *table, uint64_t now_ns)
+{
+	list_for_each_safe (node, &table->idlest_first)
+		run_timeouts_of(table, from_age(node), now_ns);
+}
+
+void flow_table_flush(struct flow_table *table, uint64_t now_ns)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&table->idlest_first)))
+		retire(table, from_age(node), FLOW_END_FORCED, now_ns);
+}
