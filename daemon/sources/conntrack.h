@@ -29,6 +29,8 @@ struct conntrack_handlers {
 	void (*on_listing_begins)(void *userdata, enum conntrack_listing listing);
 	/* After each batch of events: time for work that is put off until then. */
 	void (*on_batch_end)(void *userdata);
+	/* The kernel dropped events; optional. A listing (RESYNC) follows by itself. */
+	void (*on_overrun)(void *userdata);
 	void *userdata;
 };
 
@@ -44,6 +46,8 @@ struct conntrack_counters {
 	uint64_t listings, listed_entries, torn_listings;
 	uint64_t queries, queries_missed; /* asked for an entry; it was gone */
 	uint64_t malformed;		  /* messages that could not be read */
+	uint64_t receive_errors;	  /* of the event channel, other than overruns */
+	uint64_t filter_errors; /* 1: the kernel refused the filter; more wake-ups, nothing lost */
 	uint64_t receive_buffer_bytes;
 };
 
