@@ -42,7 +42,7 @@ static void put_tuple(struct nlmsghdr *message, const struct conntrack_entry *en
 {
 	bool is_v4 = entry->family == AF_INET;
 	size_t length = is_v4 ? 4 : 16;
-	struct nlattr *tuple = mnl_attr_nest_start(message, type);
+	struct nlattr *tuple = mnl_attr_nest_start(message, (uint16_t)type);
 	struct nlattr *part = mnl_attr_nest_start(message, CTA_TUPLE_IP);
 
 	mnl_attr_put(message, is_v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, length, ends[0].address);

@@ -122,8 +122,9 @@ static void print_all(const struct conntrack_recorder *recorder)
 
 	fprintf(stderr, "seen: %zu messages\n", recorder->count);
 	for (size_t i = 0; i < recorder->count && i < 100; i++) {
-		nfct_snprintf(text, sizeof(text), recorder->seen[i].entry, recorder->seen[i].type,
-			      NFCT_O_DEFAULT, NFCT_OF_SHOW_LAYER3 | NFCT_OF_ID | NFCT_OF_TIMESTAMP);
+		nfct_snprintf(text, sizeof(text), recorder->seen[i].entry,
+			      (unsigned)recorder->seen[i].type, NFCT_O_DEFAULT,
+			      NFCT_OF_SHOW_LAYER3 | NFCT_OF_ID | NFCT_OF_TIMESTAMP);
 		fprintf(stderr, "  %s\n", text);
 	}
 }
