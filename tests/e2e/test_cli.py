@@ -2,6 +2,7 @@
 """procflowd's options, what they print, and its exit statuses."""
 
 import json
+import pathlib
 import re
 import subprocess
 
@@ -44,6 +45,12 @@ def test_t_accepts_a_good_file(tmp_path):
 
 def test_t_accepts_an_empty_file(tmp_path):
     assert run_procflowd("-t", "-c", write(tmp_path, "")).returncode == 0
+
+
+def test_t_accepts_the_shipped_file():
+    path = pathlib.Path(__file__).resolve().parents[2] / "conf" / "procflow.yaml"
+    result = run_procflowd("-t", "-c", path)
+    assert result.returncode == 0, result
 
 
 def test_t_tells_every_mistake_in_one_run(tmp_path):

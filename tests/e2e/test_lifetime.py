@@ -6,6 +6,7 @@ import signal
 from harness.counters import Truth
 from harness.namespaces import connect
 from harness.records import assert_has, sum_counters
+from harness.waiting import wait_for
 
 PORT = 8100
 TRACK = """table inet tracking {
@@ -157,3 +158,68 @@ def test_a39_zones_keep_flows_apart(agent, daemon, make_namespace):
     expected = sorted(truth.read()["IN_BYTES"] for truth in truths)
     assert sorted(record["IN_BYTES"] for record in records) == expected
     assert expected == [3 * 128, 5 * 128]
+
+
+def test_a49_overrun_loses_no_flow_and_counts_none_twice(pair, agent, daemon):
+    """The daemon stands still while more is announced than its buffer holds; then it catches up."""
+    flows, size = 900, 50
+    probed = daemon(pair.probe, {
+        "conntrack": {"receive_buffer": "64KiB", "receive_buffer_max": "1MiB"}})
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.open(name="s", version=4, address=pair.PEER4, port=PORT)
+    before = client.burst(flows=10, version=4, count=size, address=pair.PEER4, port=PORT)
+    probed.sync()
+    probed.signal(signal.SIGSTOP)
+    during = client.burst(flows=flows, version=4, count=size, address=pair.PEER4, port=PORT)
+    probed.signal(signal.SIGCONT)
+    wait_for(lambda: "overrun" in probed.log() or "ENOBUFS" in probed.log() or
+             "lost" in probed.log(), "a word about lost events")
+    after = client.burst(flows=10, version=4, count=size, address=pair.PEER4, port=PORT)
+    probed.sync()
+    probed.stop()
+    records = probed.find(L4_DST_PORT=PORT)
+    expected = sorted(before["ports"] + during["ports"] + after["ports"])
+    assert sorted(record["L4_SRC_PORT"] for record in records) == expected
+    assert {record["IN_BYTES"] for record in records} == {size + 28}
+    # Whoever answers late must not answer wrongly.
+    assert {record.get("SRC_PROC_PID", client.pid) for record in records} == {client.pid}
+
+
+def test_report_when_conntrack_forgets(pair, agent, daemon):
+    pair.probe.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait", 1)
+    pair.probe.sysctl("net.netfilter.nf_conntrack_tcp_timeout_close", 1)
+    probed = daemon(pair.probe, {"flows": {"report_tcp_end": "destroy"}})
+    truth = Truth.of_port(pair.peer, "tcp", PORT)
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    open_connection(client, server, pair.PEER4)
+    send(client, server, 100)
+    close(client, server)
+    assert any("TIME_WAIT" in line for line in pair.probe.conntrack())
+    assert not probed.find(L4_DST_PORT=PORT)
+    wait_for(lambda: not pair.probe.conntrack("-p", "tcp"), "the end of the entry")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {**client.as_end("SRC"), "FLOW_END_REASON": 3, **truth.read()})
+    probed.stop()
+    assert len(probed.find(L4_DST_PORT=PORT)) == 1
+
+
+def test_excluded_networks_are_left_out(pair, agent, daemon):
+    probed = daemon(pair.probe, {"flows": {"exclude": [pair.PEER4 + "/32"]}})
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    open_connection(client, server, pair.PEER4)
+    close(client, server)
+    probed.sync()
+    probed.stop()
+    assert probed.records() and not probed.find(L4_DST_PORT=PORT)
+
+
+def test_only_local_leaves_forwarded_flows_out(routed, agent, daemon):
+    routed.route_back()
+    probed = daemon(routed.router, {"flows": {"only_local": True}})
+    client, server = agent(routed.client, "client"), agent(routed.server, "server")
+    open_connection(client, server, routed.SERVER4)
+    close(client, server)
+    assert any(f"dport={PORT}" in line for line in routed.router.conntrack())
+    probed.sync()
+    probed.stop()
+    assert probed.records() and not probed.find(L4_DST_PORT=PORT)

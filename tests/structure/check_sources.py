@@ -20,7 +20,7 @@ HAS_NEIGHBOURS = [neighbours for _, neighbours in LAYERS]
 
 # Each outside library stays behind the folders named here.
 LIBRARIES = {
-    "libmnl/": {"netlink", "sources"},
+    "libmnl/": {"netlink", "sources", "attribution", "process"},
     "libnetfilter_conntrack/": {"sources"},
     "nftables/": {"sources"},
     "yaml.h": {"config"},
