@@ -10,13 +10,14 @@ import pytest
 
 from harness.agent import Agent
 from harness.daemon import Daemon, executable
-from harness.namespaces import Namespace, Pair, Routed
+from harness.namespaces import Namespace, Pair, Routed, remove_stale
 
 
 @pytest.fixture(scope="session", autouse=True)
 def host():
     assert os.geteuid() == 0, "the end-to-end tests make network namespaces: they need root"
     assert executable().exists(), f"{executable()} is not there: set PROCFLOW_BUILD"
+    remove_stale()
 
 
 @pytest.fixture

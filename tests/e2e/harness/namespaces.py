@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Network namespaces that a test makes and removes, and the wires between them."""
 
+import ctypes
 import itertools
 import os
+import re
+import signal
 import subprocess
 
 _numbers = itertools.count(1)
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def remove_stale():
+    """Namespaces of test runs that were killed."""
+    for line in run("ip", "netns", "list").stdout.splitlines():
+        found = re.match(r"pf(\d+)-\d+-\w+", line)
+        if found and not os.path.exists(f"/proc/{found.group(1)}"):
+            run("ip", "netns", "delete", found.group(0), check=False)
 
 
 def run(*argv, check=True, timeout=30, **options):
@@ -40,7 +57,9 @@ class Namespace:
         return run(*self.argv(*argv, user=user), **options)
 
     def popen(self, *argv, user=None, **options):
-        process = subprocess.Popen(self.argv(*argv, user=user), **options)
+        """Ends with the tests, however these end."""
+        process = subprocess.Popen(self.argv(*argv, user=user), preexec_fn=_die_with_parent,
+                                   **options)
         self.processes.append(process)
         return process
 
