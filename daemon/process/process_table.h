@@ -17,23 +17,40 @@ struct process_table_options {
 	int proc_fd; /* borrowed descriptor of /proc */
 	uint64_t sample_interval_ns;
 	bool delay_accounting; /* kernel.task_delayacct is on: I/O wait means something */
+	/* Monotonic time since when it has been on; 0: not known. It counts for tasks that were
+	 * created later only. Of older processes, and where the time is not known, I/O wait is told
+	 * only when the kernel's own figures prove that the leader, and so every thread, is counted
+	 * (a delay of any kind above 0). */
+	uint64_t delay_accounting_since_ns;
+	const char *passwd_path; /* NULL: /etc/passwd */
 };
 
 struct process_table_counters {
 	uint64_t acquired, vanished; /* found gone when first asked for */
 	uint64_t samples, sample_errors, samples_shared;
-	uint64_t exit_records, exit_records_lost;
-	uint64_t processes; /* held now */
+	uint64_t samples_backwards; /* a counter was below the one before, which was kept */
+	uint64_t exit_records;
+	uint64_t exit_records_lost;  /* times that the kernel dropped some; how many it does not say
+				      */
+	uint64_t descriptors_closed; /* kept ones, given up for others */
+	uint64_t processes;	     /* held now */
+	uint64_t remembered;	     /* not held: alive or gone, kept for a while */
 };
 
-/* Who a process is. Texts are the process's and live as long as it is held. */
+/* Who a process is. Texts are the process's and live as long as it is held; those that an exec
+ * replaces stay readable until the one after it. */
 struct process_identity {
 	struct process_id id;
-	uint64_t start_ns; /* monotonic (may lie before boot of the daemon) */
-	const char *name, *user_name, *parent_name, *executable;
+	/* Monotonic, never later than the truth: to the microsecond where taskstats tells the age,
+	 * else to the clock tick (10 ms) rounded down. So "start_ns >= T" proves that it is younger
+	 * than T, and that all it ever used it used since T. */
+	uint64_t start_ns;
+	const char *name, *user_name;
+	const char *parent_name; /* NULL where the parent is gone, or its number is another's */
+	const char *executable;	 /* without " (deleted)" */
 	uid_t uid;
 	pid_t parent_pid;
-	bool has_parent, has_executable;
+	bool has_parent, has_executable, executable_deleted;
 };
 
 /* Counters of the whole thread group since it started, finished threads included. */
@@ -41,9 +58,15 @@ struct process_usage {
 	uint64_t taken_ns; /* monotonic: when this was true */
 	uint64_t cpu_ns;
 	uint64_t minor_faults, major_faults;
-	uint64_t iowait_ns; /* block I/O delay; valid with has_iowait */
-	uint64_t memory_bytes;
+	/* Waits for block I/O, swapping in included. Valid with has_iowait, which stays once it is
+	 * set; then the iowait_ns of earlier usages of the same process was right as well. */
+	uint64_t iowait_ns;
+	uint64_t memory_bytes; /* of a process that is gone: at its last sample */
+	/* False only where a process was gone before its first sample: then its exit record may
+	 * lack the faults (it had threads), and has no memory but the peak. */
+	bool has_faults, has_memory;
 	bool has_iowait;
+	bool is_final; /* the process is gone: these are its last figures */
 };
 
 /* 0 or a negative errno. Where taskstats is not to be had (another user namespace, no
@@ -58,7 +81,8 @@ int process_table_get_exit_fd(const struct process_table *table);
 void process_table_read_exits(struct process_table *table);
 
 /* The process with this id, with one reference more, sampled at "now_ns" at the latest; NULL where
- * it is gone and was not known before. "start_ticks" 0 takes whatever runs under the pid now. */
+ * it is gone and nothing is known of it any more. "start_ticks" 0 takes whatever runs under the pid
+ * now, or else what last exited under it (a few seconds are remembered, from exit records). */
 struct process *process_table_acquire(struct process_table *table, struct process_id id,
 				      uint64_t now_ns);
 /* Accepts NULL. */
@@ -74,11 +98,15 @@ const struct process_identity *process_get_identity(const struct process *proces
 int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
 			 uint64_t since_ns, struct process_usage *ret);
 
-/* Largest resident set in any sample taken since "since_ns", bytes; 0 where there was none. */
+/* Largest resident set in any sample taken since "since_ns", bytes; 0 where there was none. Where
+ * the process is younger than that and its exit record tells more, that. */
 uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns);
 
 /* Samples held processes whose last sample is older than the interval, at most "budget" of them.
  * Returns the monotonic time of the next call that is needed. */
 uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget);
+
+/* Delay accounting was switched on or off meanwhile. */
+void process_table_set_delay_accounting(struct process_table *table, bool on, uint64_t since_ns);
 
 const struct process_table_counters *process_table_get_counters(const struct process_table *table);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "process/identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "process/procps.h"
+
+static const char deleted_suffix[] = " (deleted)";
+
+void identity_complete_name(const char *comm, const char *executable, char ret[IDENTITY_NAME_SIZE])
+{
+	const char *slash = executable ? strrchr(executable, '/') : NULL;
+	const char *base = slash ? slash + 1 : executable;
+
+	if (base && strlen(comm) == COMM_LENGTH && strncmp(comm, base, COMM_LENGTH) == 0)
+		comm = base;
+	snprintf(ret, IDENTITY_NAME_SIZE, "%s", comm);
+}
+
+bool identity_cut_deleted(char *path)
+{
+	size_t length = strlen(path);
+	size_t suffix = sizeof(deleted_suffix) - 1;
+
+	if (length <= suffix || strcmp(path + length - suffix, deleted_suffix) != 0)
+		return false;
+	path[length - suffix] = '\0';
+	return true;
+}
+
+static void copy_comm(const struct procfs_stat *stat, char comm[COMM_LENGTH + 1])
+{
+	size_t length = stat->name.length < COMM_LENGTH ? stat->name.length : COMM_LENGTH;
+
+	memcpy(comm, stat->name.at, length);
+	comm[length] = '\0';
+}
+
+void identity_read_executable(int process_fd, const struct procfs_stat *stat,
+			      struct identity_facts *facts)
+{
+	/* Fails for kernel threads, for processes whose leader has exited, and without the right
+	 * to trace: then there is none. */
+	ssize_t length = readlinkat(process_fd, "exe", facts->executable, IDENTITY_PATH_SIZE - 1);
+
+	facts->has_executable = length > 0;
+	facts->executable[length > 0 ? length : 0] = '\0';
+	facts->executable_deleted =
+		facts->has_executable && identity_cut_deleted(facts->executable);
+	copy_comm(stat, facts->comm);
+	identity_complete_name(facts->comm, facts->has_executable ? facts->executable : NULL,
+			       facts->name);
+}
+
+/* The "Uid:" line of /proc/PID/status: real, effective, saved, file system. */
+static bool read_uid(int process_fd, uid_t *ret)
+{
+	cleanup_close int fd = openat(process_fd, "status", O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	const char *line;
+	char *end;
+	ssize_t length;
+	unsigned long uid;
+
+	if (fd < 0)
+		return false;
+	length = read(fd, text, sizeof(text) - 1);
+	if (length <= 0)
+		return false;
+	text[length] = '\0';
+	line = strstr(text, "\nUid:\t");
+	if (!line)
+		return false;
+	uid = strtoul(line + 6, &end, 10);
+	if (end == line + 6)
+		return false;
+	*ret = (uid_t)uid;
+	return true;
+}
+
+/* When a parent dies its number may be given out again before we look. */
+void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
+			  struct identity_facts *facts)
+{
+	char line[PROCFS_STAT_LINE_SIZE], path[IDENTITY_PATH_SIZE], link[32];
+	char comm[COMM_LENGTH + 1];
+	struct procfs_stat stat;
+	ssize_t length = -1;
+
+	facts->parent = parent;
+	facts->has_parent = parent > 0;
+	facts->has_parent_name = false;
+	if (!facts->has_parent ||
+	    procfs_stat_read(proc_fd, parent, line, sizeof(line), &stat) < 0 ||
+	    stat.start_ticks > start_ticks)
+		return;
+	copy_comm(&stat, comm);
+	if (strlen(comm) == COMM_LENGTH) {
+		snprintf(link, sizeof(link), "%d/exe", parent);
+		length = readlinkat(proc_fd, link, path, sizeof(path) - 1);
+	}
+	path[length > 0 ? length : 0] = '\0';
+	identity_cut_deleted(path);
+	identity_complete_name(comm, path, facts->parent_name);
+	facts->has_parent_name = true;
+}
+
+int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_stat *stat,
+		  struct procps *procps, struct identity_facts *ret)
+{
+	struct procps_identity seen;
+	int r;
+
+	ret->has_uid = false;
+	if (procps) {
+		r = procps_read(procps, pid, &seen);
+		if (r == -ESRCH)
+			return r;
+		if (r == 0 && seen.start_ticks != stat->start_ticks)
+			return -ESRCH;
+		if (r == 0) {
+			ret->uid = seen.uid;
+			ret->has_uid = true;
+		}
+	}
+	if (!ret->has_uid)
+		ret->has_uid = read_uid(process_fd, &ret->uid);
+	identity_read_executable(process_fd, stat, ret);
+	identity_read_parent(proc_fd, stat->parent, stat->start_ticks, ret);
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Who a process is: read from /proc, and through the procps library where that sees the same. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "procfs/stat.h"
+
+struct procps;
+
+enum { IDENTITY_NAME_SIZE = 256, IDENTITY_PATH_SIZE = 4096, COMM_LENGTH = 15 };
+
+struct identity_facts {
+	char name[IDENTITY_NAME_SIZE]; /* the leader's comm; the executable's where comm is cut */
+	char comm[COMM_LENGTH + 1];
+	char parent_name[IDENTITY_NAME_SIZE];
+	char executable[IDENTITY_PATH_SIZE]; /* without " (deleted)" */
+	uid_t uid;			     /* real; valid with has_uid */
+	pid_t parent;
+	bool has_uid, has_parent, has_parent_name, has_executable, executable_deleted;
+};
+
+/* The name that belongs to a comm: itself, or, where it is as long as the kernel keeps and the base
+ * name of the executable goes on where it stops, that base name. */
+void identity_complete_name(const char *comm, const char *executable, char ret[IDENTITY_NAME_SIZE]);
+
+/* Cuts " (deleted)" off a link of /proc/PID/exe, in place; whether it was there. */
+bool identity_cut_deleted(char *path);
+
+/* Reads executable and name of a process whose stat line is at hand. "process_fd" is its directory:
+ * it never leads to another process. */
+void identity_read_executable(int process_fd, const struct procfs_stat *stat,
+			      struct identity_facts *facts);
+
+/* Reads the parent of a process that began at "start_ticks". It is named only where it is sure to
+ * be the one that was meant, because it began before its child. */
+void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
+			  struct identity_facts *facts);
+
+/* Reads all of it. "procps" is NULL where "proc_fd" is not the /proc it sees. 0; -ESRCH or -ENOENT
+ * where the process went away meanwhile. */
+int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_stat *stat,
+		  struct procps *procps, struct identity_facts *ret);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* One process of the table, as this folder's files share it. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "process/identity.h"
+#include "process/peak.h"
+#include "process/process_table.h"
+
+struct process {
+	struct process_identity identity;
+	char *texts, *older_texts; /* what the identity points into; what it pointed into before */
+	char comm[COMM_LENGTH + 1];
+	struct process_usage usage;
+	struct peak peak;
+	uint64_t exit_peak_bytes; /* from its exit record */
+	uint64_t tried_ns;	  /* when a sample was last tried */
+	uint64_t released_ns, gone_ns;
+	struct list_node turn; /* held and alive: by the time of the last sample; or not held */
+	struct list_node open; /* stat_fd is kept: by the time of the last use */
+	int stat_fd;
+	unsigned references;
+	uint32_t samples;
+	bool has_usage, is_gone;
+	bool is_remembered; /* in the list of those that nobody holds */
+	bool has_exit_record;
+	bool counts_delays; /* proven: since it started */
+};
+
+/* A process with these facts, without a descriptor and in no list; NULL when memory ran out. */
+struct process *process_new(const struct process_identity *identity,
+			    const struct identity_facts *facts, const char *user_name);
+void process_free(struct process *process);
+
+/* Takes name and executable from new facts (an exec, or a new comm). 0 or -ENOMEM. */
+int process_rename(struct process *process, const struct identity_facts *facts);

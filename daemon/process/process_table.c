@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "process/process_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/hash_map.h"
+#include "base/list.h"
+#include "process/exit_log.h"
+#include "process/identity.h"
+#include "process/process.h"
+#include "process/procps.h"
+#include "process/sampler.h"
+#include "process/taskstats.h"
+#include "process/users.h"
+
+#define SHARE_NS    (10 * NS_PER_MS)
+#define REMEMBER_NS (10 * NS_PER_SEC)
+
+enum {
+	MAX_REMEMBERED = 4096, /* processes that nobody holds */
+	MAX_EXIT_ENTRIES = 16384,
+	EXITS_A_READ = 1024,
+	/* A turn reads no more than this many times that; what is left makes the descriptor
+	 * readable again. */
+	MAX_EXIT_READS = 64,
+};
+
+struct process_table {
+	struct process_table_options options;
+	struct process_table_counters counters;
+	struct sampler sampler;
+	struct procps *procps; /* NULL: not the /proc it sees */
+	struct users *users;
+	struct exit_log *exit_log;
+	struct hash_map map; /* by pid: several of one pid differ in start and in being gone */
+	uint64_t seed;
+	struct list_node schedule;   /* held and alive, the longest not sampled first */
+	struct list_node remembered; /* not held, the longest not held first */
+	uint64_t drained_ns;	     /* when there was no exit record left to read */
+	uint64_t now_ns;	     /* of the newest call */
+};
+
+DEFINE_CLEANUP(struct process_table *, process_table_free);
+
+static int open_parts(struct process_table *table)
+{
+	const char *passwd = table->options.passwd_path;
+	int r = users_new(passwd ? passwd : "/etc/passwd", &table->users);
+
+	if (r < 0)
+		return r;
+	r = exit_log_new(MAX_EXIT_ENTRIES, REMEMBER_NS, &table->exit_log);
+	if (r < 0)
+		return r;
+	if (table->sampler.proc_is_ours && procps_open(&table->procps) < 0)
+		table->procps = NULL; /* what it tells is in plain files too */
+	return 0;
+}
+
+int process_table_new(const struct process_table_options *options, struct process_table **ret)
+{
+	cleanup(process_table_free_cleanup) struct process_table *table = calloc(1, sizeof(*table));
+	int r;
+
+	if (!table)
+		return -ENOMEM;
+	table->options = *options;
+	table->seed = hash_seed_new();
+	hash_map_init(&table->map);
+	list_init(&table->schedule);
+	list_init(&table->remembered);
+	sampler_init(&table->sampler, options->proc_fd, 0, &table->counters);
+	process_table_set_delay_accounting(table, options->delay_accounting,
+					   options->delay_accounting_since_ns);
+	table->drained_ns = clock_now_ns();
+	r = open_parts(table);
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&table);
+	return 0;
+}
+
+void process_table_free(struct process_table *table)
+{
+	struct process *process;
+	size_t position = 0;
+
+	if (!table)
+		return;
+	while ((process = hash_map_next(&table->map, &position)))
+		process_free(process);
+	hash_map_fini(&table->map);
+	sampler_fini(&table->sampler);
+	exit_log_free(table->exit_log);
+	users_free(table->users);
+	procps_close(table->procps);
+	free(table);
+}
+
+bool process_table_has_taskstats(const struct process_table *table)
+{
+	return table->sampler.taskstats != NULL;
+}
+
+void process_table_set_delay_accounting(struct process_table *table, bool on, uint64_t since_ns)
+{
+	struct process *process;
+	size_t position = 0;
+
+	table->sampler.delay_accounting = on;
+	table->sampler.delays_since_ns = since_ns;
+	/* While it is off nothing is counted: what was proven does not hold any more. */
+	while (!on && (process = hash_map_next(&table->map, &position)))
+		process->counts_delays = false;
+}
+
+static uint64_t hash_pid(const struct process_table *table, pid_t pid)
+{
+	return hash_u64(table->seed, (uint64_t)pid);
+}
+
+static bool match_id(const void *value, const void *key)
+{
+	const struct process *process = value;
+	const struct process_id *id = key;
+
+	return process->identity.id.pid == id->pid &&
+	       process->identity.id.start_ticks == id->start_ticks;
+}
+
+static bool match_living(const void *value, const void *key)
+{
+	const struct process *process = value;
+
+	return process->identity.id.pid == *(const pid_t *)key && !process->is_gone;
+}
+
+static struct process *find_living(const struct process_table *table, pid_t pid)
+{
+	return hash_map_find(&table->map, hash_pid(table, pid), match_living, &pid);
+}
+
+static void forget(struct process_table *table, struct process *process)
+{
+	struct process_id id = process->identity.id;
+
+	hash_map_remove(&table->map, hash_pid(table, id.pid), match_id, &id);
+	sampler_forget(&table->sampler, process);
+	process_free(process);
+}
+
+static void expire_remembered(struct process_table *table, uint64_t now_ns)
+{
+	struct list_node *node;
+
+	while ((node = list_first(&table->remembered))) {
+		struct process *process = container_of(node, struct process, turn);
+
+		if (table->counters.remembered <= MAX_REMEMBERED &&
+		    now_ns - process->released_ns < REMEMBER_NS)
+			return;
+		forget(table, process);
+		table->counters.remembered--;
+	}
+}
+
+/* Totals of the exit record, where they are above the last sample's. Faults of a process that had
+ * several threads are in none of its records. */
+static void take_exit(struct process *process, const struct task_figures *total, bool is_sum,
+		      uint64_t peak_bytes)
+{
+	struct process_usage *usage = &process->usage;
+
+	process->has_exit_record = true;
+	process->has_usage = true;
+	usage->has_faults |= !is_sum;
+	if (total->cpu_ns > usage->cpu_ns)
+		usage->cpu_ns = total->cpu_ns;
+	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns)
+		usage->iowait_ns = total->io_delay_ns;
+	if (!is_sum && total->minor_faults > usage->minor_faults)
+		usage->minor_faults = total->minor_faults;
+	if (!is_sum && total->major_faults > usage->major_faults)
+		usage->major_faults = total->major_faults;
+	if (peak_bytes > process->exit_peak_bytes)
+		process->exit_peak_bytes = peak_bytes;
+}
+
+/* What is gone has no turn any more. */
+static void settle(struct process *process, uint64_t now_ns)
+{
+	if (!process->is_gone || process->gone_ns)
+		return;
+	process->gone_ns = now_ns;
+	if (process->references)
+		list_remove(&process->turn);
+}
+
+/* The end of a process, held or remembered. Its exit record has its totals up to the exit; while it
+ * is to be seen as a zombie, a last sample has what it used for exiting as well. */
+static void end_known(struct process_table *table, struct process *process,
+		      const struct taskstats_message *message, uint64_t now_ns)
+{
+	const struct task_figures *task = &message->task_figures;
+	bool ended = message->has_group || task->group_ended;
+
+	/* Before version 12 nothing tells a leader that ends first from a process that ends. */
+	if (!process->is_gone && sampler_read(&table->sampler, process, now_ns) != SAMPLER_GONE &&
+	    !ended)
+		return;
+	take_exit(process, message->has_group ? &message->group_figures : task, message->has_group,
+		  task->peak_memory_bytes);
+	settle(process, now_ns);
+}
+
+static bool match_ended_unrecorded(const void *value, const void *key)
+{
+	const struct process *process = value;
+
+	return process->identity.id.pid == *(const pid_t *)key && process->is_gone &&
+	       !process->has_exit_record;
+}
+
+struct exit_context {
+	struct process_table *table;
+	uint64_t now_ns;
+};
+
+static void on_exit_record(const struct taskstats_message *message, void *userdata)
+{
+	struct exit_context *context = userdata;
+	struct process_table *table = context->table;
+	const struct task_figures *task = &message->task_figures;
+	pid_t group = message->has_group ? message->group
+		      : task->group	 ? task->group
+					 : message->pid;
+	struct process *process;
+
+	if (!message->has_group && group != message->pid && !task->group_ended)
+		return;
+	table->counters.exit_records++;
+	/* A process that was found gone before its record was read comes first: its record was sent
+	 * before its pid was free for another. */
+	process =
+		hash_map_find(&table->map, hash_pid(table, group), match_ended_unrecorded, &group);
+	if (!process)
+		process = find_living(table, group);
+	if (process && (message->has_group || task->group_ended || task->group == 0))
+		end_known(table, process, message, context->now_ns);
+	else if (!process)
+		exit_log_add(table->exit_log, message, table->drained_ns, context->now_ns);
+}
+
+int process_table_get_exit_fd(const struct process_table *table)
+{
+	return table->sampler.taskstats ? taskstats_get_exit_fd(table->sampler.taskstats) : -1;
+}
+
+static void read_exits(struct process_table *table, uint64_t now_ns)
+{
+	struct exit_context context = {.table = table, .now_ns = now_ns};
+	int r = 1;
+
+	if (!table->sampler.taskstats)
+		return;
+	for (unsigned i = 0; i < MAX_EXIT_READS && r != 0; i++) {
+		r = taskstats_read_exits(table->sampler.taskstats, EXITS_A_READ, on_exit_record,
+					 &context);
+		if (r == -ENOBUFS)
+			table->counters.exit_records_lost++;
+		else if (r < 0)
+			return;
+	}
+	if (r == 0)
+		table->drained_ns = now_ns;
+}
+
+void process_table_read_exits(struct process_table *table)
+{
+	read_exits(table, clock_now_ns());
+}
+
+/* Samples, and where the process turns out to be gone fetches its exit record: it was sent before
+ * the kernel let go of the pid. */
+static int sample(struct process_table *table, struct process *process, uint64_t now_ns)
+{
+	int r = sampler_read(&table->sampler, process, now_ns);
+
+	table->counters.samples++;
+	if (r < 0)
+		table->counters.sample_errors++;
+	if (process->is_gone && !process->has_exit_record)
+		read_exits(table, now_ns);
+	settle(process, now_ns);
+	return r;
+}
+
+/* From here on the table can find it. Exit records that are waiting may be of an earlier process of
+ * the same pid: they were sent before this one began, so once they are read any further one is its
+ * own. */
+static struct process *add(struct process_table *table, struct process *process, uint64_t now_ns)
+{
+	read_exits(table, now_ns);
+	if (hash_map_add(&table->map, hash_pid(table, process->identity.id.pid), process) < 0) {
+		sampler_forget(&table->sampler, process);
+		process_free(process);
+		return NULL;
+	}
+	return process;
+}
+
+/* Reads who runs under "pid" now; NULL where nobody does, or another than was asked for. */
+static struct process *read_new(struct process_table *table, struct process_id id, uint64_t now_ns)
+{
+	cleanup_close int process_fd = -1, stat_fd = -1;
+	char path[16], line[PROCFS_STAT_LINE_SIZE], user_name[USER_NAME_SIZE];
+	struct process_identity identity = {.id = id};
+	struct identity_facts facts;
+	struct procfs_stat stat;
+	struct process *process;
+
+	snprintf(path, sizeof(path), "%d", id.pid);
+	process_fd = sampler_open_file(&table->sampler, table->options.proc_fd, path,
+				       O_RDONLY | O_DIRECTORY);
+	if (process_fd < 0)
+		return NULL;
+	stat_fd = sampler_open_file(&table->sampler, process_fd, "stat", O_RDONLY);
+	if (stat_fd < 0 || procfs_stat_read_fd(stat_fd, line, sizeof(line), &stat) < 0)
+		return NULL;
+	if (id.start_ticks && id.start_ticks != stat.start_ticks)
+		return NULL;
+	identity.id.start_ticks = stat.start_ticks;
+	identity.start_ns = sampler_start_ns(&table->sampler, stat.start_ticks);
+	if (identity_read(table->options.proc_fd, process_fd, id.pid, &stat, table->procps,
+			  &facts) < 0 ||
+	    !facts.has_uid)
+		return NULL;
+	users_find_name(table->users, facts.uid, now_ns, user_name);
+	process = process_new(&identity, &facts, user_name);
+	if (!process)
+		return NULL;
+	sampler_keep(&table->sampler, process, steal_fd(&stat_fd));
+	return add(table, process, now_ns);
+}
+
+/* Whether an exit record can be of the process that was asked for, by when it began. */
+static bool fits_start(const struct process_table *table, const struct exit_entry *entry,
+		       uint64_t start_ticks)
+{
+	uint64_t elapsed_ns = (entry->leader.elapsed_us + 1) * 1000;
+	uint64_t start_ns = sampler_start_ns(&table->sampler, start_ticks);
+
+	return start_ns + table->sampler.tick_ns + elapsed_ns >= entry->after_ns &&
+	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
+}
+
+/* A process of which only the exit record is left. It has no executable, and no memory but the
+ * peak. */
+static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
+				  uint64_t start_ticks)
+{
+	const struct task_figures *leader = &entry->leader;
+	uint64_t lived_ns = (leader->elapsed_us + 1) * 1000;
+	struct process_identity identity = {.id.pid = entry->group};
+	struct identity_facts facts = {.uid = leader->uid};
+	char user_name[USER_NAME_SIZE];
+	struct process *process;
+
+	identity.start_ns = entry->seen_ns > lived_ns ? entry->seen_ns - lived_ns : 0;
+	identity.id.start_ticks =
+		start_ticks ? start_ticks : sampler_start_ticks(&table->sampler, identity.start_ns);
+	snprintf(facts.name, sizeof(facts.name), "%s", leader->name);
+	identity_read_parent(table->options.proc_fd, leader->parent, identity.id.start_ticks,
+			     &facts);
+	users_find_name(table->users, facts.uid, entry->seen_ns, user_name);
+	process = process_new(&identity, &facts, user_name);
+	if (!process)
+		return NULL;
+	process->is_gone = true;
+	process->gone_ns = entry->seen_ns;
+	process->usage.is_final = true;
+	process->counts_delays = leader->delay_count > 0;
+	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
+	take_exit(process, &entry->total, entry->is_sum, entry->peak_memory_bytes);
+	if (hash_map_add(&table->map, hash_pid(table, entry->group), process) < 0) {
+		process_free(process);
+		return NULL;
+	}
+	return process;
+}
+
+struct newest_gone {
+	pid_t pid;
+	struct process **newest;
+};
+
+/* Matches nothing, so that it is shown all of one pid. */
+static bool look_at_gone(const void *value, const void *key)
+{
+	const struct newest_gone *search = key;
+	struct process *process = (struct process *)value;
+
+	if (process->identity.id.pid == search->pid && process->is_gone &&
+	    (!*search->newest || process->gone_ns > (*search->newest)->gone_ns))
+		*search->newest = process;
+	return false;
+}
+
+/* Who ran under the pid last: remembered here, or by an exit record that came later. */
+static struct process *find_ended(struct process_table *table, struct process_id id,
+				  uint64_t now_ns)
+{
+	struct process *newest = NULL;
+	struct newest_gone search = {.pid = id.pid, .newest = &newest};
+	const struct exit_entry *entry;
+
+	read_exits(table, now_ns);
+	entry = exit_log_find(table->exit_log, id.pid, now_ns);
+	if (entry && id.start_ticks && !fits_start(table, entry, id.start_ticks))
+		entry = NULL;
+	if (id.start_ticks == 0)
+		hash_map_find(&table->map, hash_pid(table, id.pid), look_at_gone, &search);
+	if (entry && (!newest || entry->seen_ns > newest->gone_ns))
+		return read_ended(table, entry, id.start_ticks);
+	return newest;
+}
+
+/* Known already, and sampled: for a start time the process, else the one that lives. */
+static struct process *find_known(struct process_table *table, struct process_id id,
+				  uint64_t now_ns)
+{
+	struct process *process =
+		id.start_ticks ? hash_map_find(&table->map, hash_pid(table, id.pid), match_id, &id)
+			       : find_living(table, id.pid);
+
+	if (!process || process->is_gone)
+		return process;
+	if (!process->has_usage || now_ns - process->usage.taken_ns >= SHARE_NS)
+		sample(table, process, now_ns);
+	return process->is_gone && id.start_ticks == 0 ? NULL : process;
+}
+
+static void hold(struct process_table *table, struct process *process)
+{
+	table->counters.acquired++;
+	if (process->references++)
+		return;
+	table->counters.processes++;
+	if (process->is_remembered) {
+		process->is_remembered = false;
+		table->counters.remembered--;
+	}
+	list_remove(&process->turn);
+	if (!process->is_gone)
+		list_add_tail(&table->schedule, &process->turn);
+}
+
+struct process *process_table_acquire(struct process_table *table, struct process_id id,
+				      uint64_t now_ns)
+{
+	struct process *process;
+
+	table->now_ns = now_ns;
+	expire_remembered(table, now_ns);
+	process = find_known(table, id, now_ns);
+	if (!process) {
+		process = read_new(table, id, now_ns);
+		if (process) {
+			sampler_read_start(&table->sampler, process);
+			sample(table, process, now_ns);
+		}
+	}
+	if (!process)
+		process = find_ended(table, id, now_ns);
+	if (!process) {
+		table->counters.vanished++;
+		return NULL;
+	}
+	hold(table, process);
+	return process;
+}
+
+void process_table_release(struct process_table *table, struct process *process)
+{
+	if (!process || --process->references)
+		return;
+	table->counters.processes--;
+	table->counters.remembered++;
+	process->is_remembered = true;
+	process->released_ns = table->now_ns;
+	list_move_tail(&table->remembered, &process->turn);
+	expire_remembered(table, table->now_ns);
+}
+
+const struct process_identity *process_get_identity(const struct process *process)
+{
+	return &process->identity;
+}
+
+int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
+			 struct process_usage *ret)
+{
+	table->now_ns = now_ns;
+	if (!process->is_gone) {
+		if (process->has_usage && now_ns - process->usage.taken_ns < SHARE_NS) {
+			table->counters.samples_shared++;
+		} else {
+			sample(table, process, now_ns);
+			if (!process->is_gone)
+				list_move_tail(&table->schedule, &process->turn);
+		}
+	}
+	if (!process->has_usage)
+		return -ENODATA;
+	*ret = process->usage;
+	return 0;
+}
+
+uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns)
+{
+	uint64_t peak = peak_find(&process->peak, since_ns);
+
+	if (process->identity.start_ns >= since_ns && process->exit_peak_bytes > peak)
+		return process->exit_peak_bytes;
+	return peak;
+}
+
+uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget)
+{
+	struct list_node *node;
+
+	table->now_ns = now_ns;
+	expire_remembered(table, now_ns);
+	while ((node = list_first(&table->schedule))) {
+		struct process *process = container_of(node, struct process, turn);
+		uint64_t due_ns = process->tried_ns + table->options.sample_interval_ns;
+
+		if (due_ns > now_ns)
+			return due_ns;
+		if (budget-- == 0)
+			return now_ns;
+		sample(table, process, now_ns);
+		if (!process->is_gone)
+			list_move_tail(&table->schedule, &process->turn);
+	}
+	return UINT64_MAX;
+}
+
+const struct process_table_counters *process_table_get_counters(const struct process_table *table)
+{
+	return &table->counters;
+}
