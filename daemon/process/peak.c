@@ -4,21 +4,23 @@
 
 #include <string.h>
 
-static void drop_nearest(struct peak *peak)
+/* The first is the maximum of all, the last the newest sample: both stay. Of the others that one
+ * goes whose neighbours are nearest to each other, so that no gap grows far beyond the mean. */
+static void drop_one(struct peak *peak)
 {
-	size_t nearest = 0;
+	size_t dropped = 1;
 	uint64_t least = UINT64_MAX;
 
-	for (size_t i = 0; i + 1 < peak->count; i++) {
-		uint64_t difference = peak->entries[i].value - peak->entries[i + 1].value;
+	for (size_t i = 1; i + 1 < peak->count; i++) {
+		uint64_t gap = peak->entries[i - 1].value - peak->entries[i + 1].value;
 
-		if (difference < least) {
-			least = difference;
-			nearest = i;
+		if (gap < least) {
+			least = gap;
+			dropped = i;
 		}
 	}
-	memmove(&peak->entries[nearest], &peak->entries[nearest + 1],
-		(peak->count - nearest - 1) * sizeof(peak->entries[0]));
+	memmove(&peak->entries[dropped], &peak->entries[dropped + 1],
+		(peak->count - dropped - 1) * sizeof(peak->entries[0]));
 	peak->count--;
 }
 
@@ -26,9 +28,9 @@ void peak_add(struct peak *peak, uint64_t taken_ns, uint64_t value)
 {
 	while (peak->count && peak->entries[peak->count - 1].value <= value)
 		peak->count--;
-	if (peak->count == PEAK_ENTRIES)
-		drop_nearest(peak);
 	peak->entries[peak->count++] = (struct peak_entry){.taken_ns = taken_ns, .value = value};
+	if (peak->count > PEAK_ENTRIES)
+		drop_one(peak);
 }
 
 uint64_t peak_find(const struct peak *peak, uint64_t since_ns)

@@ -15,13 +15,13 @@ struct peak_entry {
 };
 
 struct peak {
-	struct peak_entry entries[PEAK_ENTRIES];
+	struct peak_entry entries[PEAK_ENTRIES + 1];
 	uint8_t count;
 };
 
-/* "taken_ns" is not before that of the last addition. When the list is full the entry that exceeds
- * its successor by least goes: a maximum is then too low by that difference at most, never too
- * high. */
+/* "taken_ns" is not before that of the last addition. When the list is full one entry goes: a
+ * maximum is then too low by at most 2 / (PEAK_ENTRIES - 1) of the whole fall, or by the fall
+ * between two samples that followed each other, and never too high. */
 void peak_add(struct peak *peak, uint64_t taken_ns, uint64_t value);
 
 /* The largest value added with a time of "since_ns" or later; 0 where there is none. */

@@ -12,7 +12,6 @@
 
 #include "base/cleanup.h"
 #include "base/macros.h"
-#include "netlink/channel.h"
 
 /* A record takes about 2 KiB of the buffer (560 bytes of statistics, twice for a group, and what
  * the kernel counts for holding them): room for some 8,000, a second of forking at full speed. */

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <libmnl/libmnl.h>
+
+#include "netlink/channel.h"
 
 /* One struct taskstats, as far as it is used, read by the length and version that came with it.
  * What an older kernel does not have is 0. */

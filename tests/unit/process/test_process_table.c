@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* The table over a directory that looks like /proc; what only a kernel can show is in
+ * tests/kernel/test_process.c. */
+
+#include "process/process_table.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+#include "support/fake_process.h"
+#include "support/temporary.h"
+
+struct fixture {
+	char *proc;
+	int proc_fd;
+	struct process_table *table;
+};
+
+#define AT(seconds) ((uint64_t)((seconds)*1e9))
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct process_table_options options = {.sample_interval_ns = NS_PER_SEC};
+
+	fixture->proc = temporary_make();
+	fixture->proc_fd = open(fixture->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	options.proc_fd = fixture->proc_fd;
+	*state = fixture;
+	return process_table_new(&options, &fixture->table);
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	process_table_free(fixture->table);
+	close(fixture->proc_fd);
+	temporary_remove(fixture->proc);
+	free(fixture);
+	return 0;
+}
+
+static struct process *acquire(struct fixture *fixture, pid_t pid, uint64_t start_ticks,
+			       uint64_t now_ns)
+{
+	struct process_id id = {.pid = pid, .start_ticks = start_ticks};
+
+	return process_table_acquire(fixture->table, id, now_ns);
+}
+
+static void identity_is_read_once(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct process_identity *identity;
+	struct process *process;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 7, .comm = "shell", .start_ticks = 100});
+	fake_process_write(fixture->proc, &(struct fake_process){.pid = 42,
+								 .parent = 7,
+								 .comm = "a (strange) ) c",
+								 .uid = 3999999999u,
+								 .start_ticks = 200,
+								 .executable = "/opt/x (deleted)"});
+	process = acquire(fixture, 42, 0, AT(5));
+	assert_non_null(process);
+	identity = process_get_identity(process);
+	assert_int_equal(identity->id.pid, 42);
+	assert_int_equal(identity->id.start_ticks, 200);
+	assert_string_equal(identity->name, "a (strange) ) c");
+	assert_string_equal(identity->user_name, "3999999999");
+	assert_int_equal(identity->uid, 3999999999u);
+	assert_true(identity->has_parent);
+	assert_int_equal(identity->parent_pid, 7);
+	assert_string_equal(identity->parent_name, "shell");
+	assert_true(identity->has_executable && identity->executable_deleted);
+	assert_string_equal(identity->executable, "/opt/x");
+	process_table_release(fixture->table, process);
+}
+
+static void parent_is_named_only_if_it_is_older(void **state)
+{
+	struct fixture *fixture = *state;
+	struct process *process;
+
+	fake_process_write(
+		fixture->proc,
+		&(struct fake_process){.pid = 7, .comm = "newcomer", .start_ticks = 300});
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){
+				   .pid = 42, .parent = 7, .comm = "child", .start_ticks = 200});
+	process = acquire(fixture, 42, 200, AT(5));
+	assert_true(process_get_identity(process)->has_parent);
+	assert_int_equal(process_get_identity(process)->parent_pid, 7);
+	assert_null(process_get_identity(process)->parent_name);
+	process_table_release(fixture->table, process);
+}
+
+static void sample_is_shared_within_10_ms(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9, .pages = 3};
+	struct process_usage usage;
+	struct process *process;
+
+	fake_process_write(fixture->proc, &fake);
+	process = acquire(fixture, 42, 9, AT(1));
+	fake.minor_faults = 17;
+	fake.major_faults = 2;
+	fake.user_ticks = 4;
+	fake.system_ticks = 1;
+	fake.pages = 10;
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(1.009), &usage), 0);
+	assert_int_equal(usage.minor_faults, 0);
+	assert_int_equal(usage.taken_ns, AT(1));
+	assert_int_equal(process_table_sample(fixture->table, process, AT(1.010), &usage), 0);
+	assert_int_equal(usage.taken_ns, AT(1.010));
+	assert_int_equal(usage.minor_faults, 17);
+	assert_int_equal(usage.major_faults, 2);
+	assert_int_equal(usage.cpu_ns, 5 * NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK));
+	assert_int_equal(usage.memory_bytes, 10 * sysconf(_SC_PAGESIZE));
+	assert_true(usage.has_faults && usage.has_memory);
+	assert_false(usage.has_iowait);
+	assert_false(usage.is_final);
+	assert_int_equal(process_table_get_counters(fixture->table)->samples_shared, 1);
+	process_table_release(fixture->table, process);
+}
+
+static void counters_never_go_backwards(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9, .minor_faults = 100};
+	struct process_usage usage;
+	struct process *process;
+
+	fake_process_write(fixture->proc, &fake);
+	process = acquire(fixture, 42, 9, AT(1));
+	fake.minor_faults = 90;
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), &usage), 0);
+	assert_int_equal(usage.minor_faults, 100);
+	assert_int_equal(process_table_get_counters(fixture->table)->samples_backwards, 1);
+	process_table_release(fixture->table, process);
+}
+
+static void gone_process_keeps_its_last_figures(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {
+		.pid = 42, .comm = "brief", .start_ticks = 9, .minor_faults = 5, .pages = 2};
+	struct process_usage usage;
+	struct process *process, *again;
+
+	fake_process_write(fixture->proc, &fake);
+	process = acquire(fixture, 42, 9, AT(1));
+	fake_process_remove(fixture->proc, 42);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), &usage), 0);
+	assert_true(usage.is_final);
+	assert_int_equal(usage.taken_ns, AT(1));
+	assert_int_equal(usage.minor_faults, 5);
+	process_table_release(fixture->table, process);
+	/* A flow that is reported a moment later still finds it, */
+	again = acquire(fixture, 42, 9, AT(11));
+	assert_ptr_equal(again, process);
+	assert_string_equal(process_get_identity(again)->name, "brief");
+	process_table_release(fixture->table, again);
+	/* one that comes much later does not. */
+	assert_null(acquire(fixture, 42, 9, AT(22)));
+	assert_null(acquire(fixture, 42, 0, AT(22)));
+	assert_int_equal(process_table_get_counters(fixture->table)->vanished, 2);
+	assert_int_equal(process_table_get_counters(fixture->table)->processes, 0);
+	assert_int_equal(process_table_get_counters(fixture->table)->remembered, 0);
+}
+
+static void a06_reused_pid_is_another_process(void **state)
+{
+	struct fixture *fixture = *state;
+	struct process *first, *second;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 42, .comm = "one", .start_ticks = 9});
+	first = acquire(fixture, 42, 0, AT(1));
+	fake_process_remove(fixture->proc, 42);
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 42, .comm = "two", .start_ticks = 150});
+	second = acquire(fixture, 42, 0, AT(2));
+	assert_ptr_not_equal(first, second);
+	assert_string_equal(process_get_identity(first)->name, "one");
+	assert_string_equal(process_get_identity(second)->name, "two");
+	assert_ptr_equal(acquire(fixture, 42, 9, AT(2)), first);
+	assert_ptr_equal(acquire(fixture, 42, 150, AT(2)), second);
+	assert_null(acquire(fixture, 42, 77, AT(2)));
+}
+
+static void exec_renames(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {
+		.pid = 42, .comm = "sh", .start_ticks = 9, .executable = "/bin/sh"};
+	struct process_usage usage;
+	struct process *process;
+	const char *before;
+
+	fake_process_write(fixture->proc, &fake);
+	process = acquire(fixture, 42, 9, AT(1));
+	before = process_get_identity(process)->name;
+	fake.comm = "systemd-timesyn";
+	fake.executable = "/lib/systemd/systemd-timesyncd";
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), &usage), 0);
+	assert_string_equal(process_get_identity(process)->name, "systemd-timesyncd");
+	assert_string_equal(process_get_identity(process)->executable,
+			    "/lib/systemd/systemd-timesyncd");
+	assert_string_equal(before, "sh");
+	process_table_release(fixture->table, process);
+}
+
+static void schedule_takes_the_longest_waiting_first(void **state)
+{
+	struct fixture *fixture = *state;
+	struct process *processes[4];
+	struct process_usage usage;
+
+	for (int i = 0; i < 4; i++) {
+		fake_process_write(
+			fixture->proc,
+			&(struct fake_process){.pid = 10 + i, .comm = "x", .start_ticks = 5});
+		processes[i] = acquire(fixture, 10 + i, 5, AT(1 + 0.1 * i));
+	}
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(1.5), 10), AT(2));
+	/* Due are the first two; one is all that may be done. */
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(2.15), 1), AT(2.15));
+	assert_int_equal(process_table_sample(fixture->table, processes[0], AT(2.155), &usage), 0);
+	assert_int_equal(usage.taken_ns, AT(2.15));
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(2.16), 10), AT(2.2));
+	assert_int_equal(process_table_get_counters(fixture->table)->samples, 4 + 2);
+	for (int i = 0; i < 4; i++)
+		process_table_release(fixture->table, processes[i]);
+	assert_true(process_table_run_schedule(fixture->table, AT(9), 10) == UINT64_MAX);
+}
+
+static void peak_memory_since_a_time(void **state)
+{
+	static const uint64_t pages[] = {10, 50, 20, 30, 5};
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9};
+	struct process *process = NULL;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < array_length(pages); i++) {
+		struct process_usage usage;
+
+		fake.pages = pages[i];
+		fake_process_write(fixture->proc, &fake);
+		if (!process)
+			process = acquire(fixture, 42, 9, AT(1));
+		process_table_sample(fixture->table, process, AT(1 + (double)i), &usage);
+	}
+	assert_int_equal(process_get_peak_memory(process, 0), 50 * page);
+	assert_int_equal(process_get_peak_memory(process, AT(2)), 50 * page);
+	assert_int_equal(process_get_peak_memory(process, AT(2.1)), 30 * page);
+	assert_int_equal(process_get_peak_memory(process, AT(5)), 5 * page);
+	assert_int_equal(process_get_peak_memory(process, AT(5.1)), 0);
+	process_table_release(fixture->table, process);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#define with_proc(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+		with_proc(identity_is_read_once),
+		with_proc(parent_is_named_only_if_it_is_older),
+		with_proc(sample_is_shared_within_10_ms),
+		with_proc(counters_never_go_backwards),
+		with_proc(gone_process_keeps_its_last_figures),
+		with_proc(a06_reused_pid_is_another_process),
+		with_proc(exec_renames),
+		with_proc(schedule_takes_the_longest_waiting_first),
+		with_proc(peak_memory_since_a_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
