@@ -24,8 +24,6 @@ struct exit_log {
 	struct list_node ages; /* oldest first */
 };
 
-DEFINE_CLEANUP(struct exit_log *, exit_log_free);
-
 static bool match_group(const void *value, const void *key)
 {
 	return ((const struct logged *)value)->entry.group == *(const pid_t *)key;

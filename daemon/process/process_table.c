@@ -507,17 +507,15 @@ const struct process_identity *process_get_identity(const struct process *proces
 }
 
 int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
-			 struct process_usage *ret)
+			 uint64_t since_ns, struct process_usage *ret)
 {
 	table->now_ns = now_ns;
-	if (!process->is_gone) {
-		if (process->has_usage && now_ns - process->usage.taken_ns < SHARE_NS) {
-			table->counters.samples_shared++;
-		} else {
-			sample(table, process, now_ns);
-			if (!process->is_gone)
-				list_move_tail(&table->schedule, &process->turn);
-		}
+	if (process->is_gone || (process->has_usage && process->usage.taken_ns >= since_ns)) {
+		table->counters.samples_shared += !process->is_gone;
+	} else {
+		sample(table, process, now_ns);
+		if (!process->is_gone)
+			list_move_tail(&table->schedule, &process->turn);
 	}
 	if (!process->has_usage)
 		return -ENODATA;

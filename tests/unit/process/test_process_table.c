@@ -108,7 +108,7 @@ static void parent_is_named_only_if_it_is_older(void **state)
 	process_table_release(fixture->table, process);
 }
 
-static void sample_is_shared_within_10_ms(void **state)
+static void sample_is_shared_if_new_enough(void **state)
 {
 	struct fixture *fixture = *state;
 	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9, .pages = 3};
@@ -123,10 +123,12 @@ static void sample_is_shared_within_10_ms(void **state)
 	fake.system_ticks = 1;
 	fake.pages = 10;
 	fake_process_write(fixture->proc, &fake);
-	assert_int_equal(process_table_sample(fixture->table, process, AT(1.009), &usage), 0);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(1.009), AT(1), &usage),
+			 0);
 	assert_int_equal(usage.minor_faults, 0);
 	assert_int_equal(usage.taken_ns, AT(1));
-	assert_int_equal(process_table_sample(fixture->table, process, AT(1.010), &usage), 0);
+	assert_int_equal(
+		process_table_sample(fixture->table, process, AT(1.010), AT(1.001), &usage), 0);
 	assert_int_equal(usage.taken_ns, AT(1.010));
 	assert_int_equal(usage.minor_faults, 17);
 	assert_int_equal(usage.major_faults, 2);
@@ -150,7 +152,7 @@ static void counters_never_go_backwards(void **state)
 	process = acquire(fixture, 42, 9, AT(1));
 	fake.minor_faults = 90;
 	fake_process_write(fixture->proc, &fake);
-	assert_int_equal(process_table_sample(fixture->table, process, AT(2), &usage), 0);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), AT(2), &usage), 0);
 	assert_int_equal(usage.minor_faults, 100);
 	assert_int_equal(process_table_get_counters(fixture->table)->samples_backwards, 1);
 	process_table_release(fixture->table, process);
@@ -167,7 +169,7 @@ static void gone_process_keeps_its_last_figures(void **state)
 	fake_process_write(fixture->proc, &fake);
 	process = acquire(fixture, 42, 9, AT(1));
 	fake_process_remove(fixture->proc, 42);
-	assert_int_equal(process_table_sample(fixture->table, process, AT(2), &usage), 0);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), AT(2), &usage), 0);
 	assert_true(usage.is_final);
 	assert_int_equal(usage.taken_ns, AT(1));
 	assert_int_equal(usage.minor_faults, 5);
@@ -220,7 +222,7 @@ static void exec_renames(void **state)
 	fake.comm = "systemd-timesyn";
 	fake.executable = "/lib/systemd/systemd-timesyncd";
 	fake_process_write(fixture->proc, &fake);
-	assert_int_equal(process_table_sample(fixture->table, process, AT(2), &usage), 0);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), AT(2), &usage), 0);
 	assert_string_equal(process_get_identity(process)->name, "systemd-timesyncd");
 	assert_string_equal(process_get_identity(process)->executable,
 			    "/lib/systemd/systemd-timesyncd");
@@ -243,7 +245,8 @@ static void schedule_takes_the_longest_waiting_first(void **state)
 	assert_int_equal(process_table_run_schedule(fixture->table, AT(1.5), 10), AT(2));
 	/* Due are the first two; one is all that may be done. */
 	assert_int_equal(process_table_run_schedule(fixture->table, AT(2.15), 1), AT(2.15));
-	assert_int_equal(process_table_sample(fixture->table, processes[0], AT(2.155), &usage), 0);
+	assert_int_equal(
+		process_table_sample(fixture->table, processes[0], AT(2.155), AT(2.15), &usage), 0);
 	assert_int_equal(usage.taken_ns, AT(2.15));
 	assert_int_equal(process_table_run_schedule(fixture->table, AT(2.16), 10), AT(2.2));
 	assert_int_equal(process_table_get_counters(fixture->table)->samples, 4 + 2);
@@ -267,7 +270,8 @@ static void peak_memory_since_a_time(void **state)
 		fake_process_write(fixture->proc, &fake);
 		if (!process)
 			process = acquire(fixture, 42, 9, AT(1));
-		process_table_sample(fixture->table, process, AT(1 + (double)i), &usage);
+		process_table_sample(fixture->table, process, AT(1 + (double)i), AT(1 + (double)i),
+				     &usage);
 	}
 	assert_int_equal(process_get_peak_memory(process, 0), 50 * page);
 	assert_int_equal(process_get_peak_memory(process, AT(2)), 50 * page);
@@ -283,7 +287,7 @@ int main(void)
 #define with_proc(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		with_proc(identity_is_read_once),
 		with_proc(parent_is_named_only_if_it_is_older),
-		with_proc(sample_is_shared_within_10_ms),
+		with_proc(sample_is_shared_if_new_enough),
 		with_proc(counters_never_go_backwards),
 		with_proc(gone_process_keeps_its_last_figures),
 		with_proc(a06_reused_pid_is_another_process),
