@@ -29,23 +29,30 @@ struct exporter_counters {
 	uint64_t dropped_unreachable; /* the send failed */
 	uint64_t dropped_too_large;   /* did not fit a message */
 	uint64_t dropped_no_memory;
+	uint64_t refused_messages; /* datagrams that nobody took (ICMP); they count as sent */
 	uint64_t templates_sent;
+	/* Sent with fewer fields, because there are too many combinations of known fields. */
+	uint64_t simplified_records;
 };
 
 /* Opens the exporter that "config" (borrowed for its life) describes. 0; a negative errno, and then
  * the reason for people in the log. A collector that is not reachable yet is no error. */
 int exporter_new(const struct config_exporter *config, const struct exporter_context *context,
 		 struct exporter **ret);
-/* Flushes what can be sent without waiting, then frees. Accepts NULL. */
+/* Flushes, waits at most a second for a reader that is behind, then frees. Accepts NULL. */
 void exporter_free(struct exporter *exporter);
 
 /* Takes a record. Never fails for the caller: what cannot be kept is counted. */
 void exporter_export(struct exporter *exporter, const struct flow_record *record);
 
-/* Sends a message that is not full yet. Called at the end of a turn of the loop in which records
- * came (datagram exporters hold back until a message is full or 200 ms have passed, on their own
- * timer; this is for the end of the program and for tests). */
+/* Sends what was held back, as far as that goes without waiting. Need not be called while the loop
+ * runs: a message goes out when it is full, or 200 ms after its first record. For the end of the
+ * program, and for tests. */
 void exporter_flush(struct exporter *exporter);
 
+/* Standard output lost its reader: whatever comes is dropped (dropped_unreachable). */
+bool exporter_is_closed(const struct exporter *exporter);
+
 const char *exporter_get_name(const struct exporter *exporter);
+/* Borrowed, and kept up to date. */
 const struct exporter_counters *exporter_get_counters(const struct exporter *exporter);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The field catalogue (fields.def) as a table: what templates, JSON keys and the documentation are
+ * made from. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "flow/flow_record.h"
+
+enum {
+	FIELD_PEN_NTOP = 35632,
+	FIELD_PEN_REVERSE = 29305, /* RFC 5103 6.1 */
+	FIELD_V9_NTOP = 57472,	   /* NetFlow v9 id of an ntop field = this + its IPFIX id */
+	FIELD_VARIABLE = 0xffff,   /* IPFIX length of a string: RFC 7011 7 */
+};
+
+enum field_kind {
+	FIELD_KIND_UNSIGNED, /* a member of 1, 2, 4 or 8 bytes */
+	FIELD_KIND_ADDRESS4,
+	FIELD_KIND_ADDRESS6,
+	FIELD_KIND_TEXT,
+	FIELD_KIND_UPTIME, /* monotonic ns; see FIRST_SWITCHED */
+	FIELD_KIND_METHOD, /* enum ownership_method, as a word */
+	FIELD_KIND_REASON, /* enum ownership_reason, as a word */
+	FIELD_KIND_USER,   /* struct text in src, or in dst */
+};
+
+/* Which of the built-in selections a field belongs to. */
+enum field_set {
+	FIELD_SET_PROCFLOW = 1 << 0,
+	FIELD_SET_STANDARD = 1 << 1,
+	FIELD_SET_JSON = 1 << 2,
+};
+
+struct field {
+	const char *name;
+	uint64_t parts;	 /* known when any of these is; 0: always */
+	uint16_t offset; /* in struct flow_record */
+	uint8_t size;	 /* of the member */
+	uint8_t kind;	 /* enum field_kind */
+	uint16_t v9_id, v9_width;
+	uint16_t ipfix_id, ipfix_width;
+	uint32_t pen;
+	uint8_t sets; /* FIELD_SET_ */
+	const char *meaning;
+};
+
+enum field_index {
+#define FLOW_FIELD(name, ...) FIELD_##name,
+#define END_FIELD(name, ...)
+#include "export/fields.def"
+#undef FLOW_FIELD
+#undef END_FIELD
+#define FLOW_FIELD(name, ...)
+#define END_FIELD(name, ...) FIELD_SRC_##name,
+#include "export/fields.def"
+#undef END_FIELD
+#define END_FIELD(name, ...) FIELD_DST_##name,
+#include "export/fields.def"
+#undef FLOW_FIELD
+#undef END_FIELD
+	FIELD_COUNT,
+};
+
+extern const struct field field_table[FIELD_COUNT];
+
+static inline bool field_is_known(const struct field *field, uint64_t parts)
+{
+	return field->parts == RECORD_ALWAYS || (field->parts & parts) != 0;
+}
+
+/* The value of a FIELD_KIND_UNSIGNED field. */
+uint64_t field_get_unsigned(const struct field *field, const struct flow_record *record);
+
+/* The built-in selection of that name ("procflow", "standard"). 0, or -EINVAL. */
+int field_set_parse(const char *name, enum field_set *ret_set);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Brings bytes to where "to:" says, without ever waiting. Streams (stdout, file) take a part of
+ * what they are given, datagrams (udp) all or nothing. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+
+struct transport;
+
+/* Opens it. "log_name" is the exporter's, for the log; both are borrowed for the transport's life.
+ * UDP: a name is looked up here, which may wait for the resolver; one that does not resolve is told
+ * in the log and tried again later in the background. 0; a negative errno, and then the reason
+ * for people in the log. */
+int transport_open(const struct config_address *to, const char *log_name, struct transport **ret);
+/* Accepts NULL. */
+void transport_close(struct transport *transport);
+
+/* Hands over what can be taken now. 0, and *ret_taken bytes (stream: maybe less than given) are
+ * with the kernel; -EAGAIN: nothing can be taken at the moment; -ECONNREFUSED: an earlier datagram
+ * was refused and this one was not sent; another negative errno as the kernel gave it. Raises no
+ * SIGPIPE. */
+int transport_send(struct transport *transport, const void *bytes, size_t length,
+		   size_t *ret_taken);
+
+/* A stream keeps order and its rest can be sent later; a datagram that failed is lost. */
+bool transport_is_stream(const struct transport *transport);
+
+/* What to wait on with EPOLLOUT after -EAGAIN, or -1: then only time helps. */
+int transport_get_fd(const struct transport *transport);
+
+/* Columns of the terminal behind it, or 0 where there is none. */
+unsigned transport_get_columns(const struct transport *transport);

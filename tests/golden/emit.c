@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* emit TYPE TO TEMPLATE BIFLOW [COPIES]: exports the fixed set of records through a real exporter.
+ * TYPE json, text, netflow9, ipfix; TO stdout:, file:PATH or udp:PORT (on 127.0.0.1). Prints the
+ * counters on standard error and returns 1 when a record was not sent. */
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "export/exporter.h"
+#include "golden/records.h"
+
+static const char *const type_names[] = {"json", "text", "netflow9", "ipfix"};
+
+static int parse(char **arguments, struct config_exporter *config)
+{
+	char *to = arguments[1];
+
+	config->type = array_length(type_names);
+	for (unsigned i = 0; i < array_length(type_names); i++)
+		if (strcmp(arguments[0], type_names[i]) == 0)
+			config->type = i;
+	if (config->type == array_length(type_names))
+		return -1;
+	if (strcmp(to, "stdout:") == 0) {
+		config->to.transport = CONFIG_TRANSPORT_STDOUT;
+	} else if (strncmp(to, "file:", 5) == 0) {
+		config->to.transport = CONFIG_TRANSPORT_FILE;
+		config->to.path = to + 5;
+	} else if (strncmp(to, "udp:", 4) == 0) {
+		config->to.transport = CONFIG_TRANSPORT_UDP;
+		config->to.host = to;
+		config->to.port = (uint16_t)atoi(to + 4);
+	} else {
+		return -1;
+	}
+	config->template_name = arguments[2];
+	config->biflow =
+		strcmp(arguments[3], "ntop") == 0 ? CONFIG_BIFLOW_NTOP : CONFIG_BIFLOW_RFC5103;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	char host[] = "127.0.0.1";
+	struct config_exporter config = {.name = (char[]){"emit"},
+					 .template_interval_ns = 60 * NS_PER_SEC,
+					 .template_packets = 1000,
+					 .max_message_bytes = 1400,
+					 .queue = 65536};
+	struct exporter_context context = {.boot_ns = RECORDS_BOOT_NS, .domain = 7};
+	int copies = argc > 5 ? atoi(argv[5]) : 1;
+	struct exporter_counters counters;
+	struct exporter *exporter;
+
+	if (argc < 5 || parse(argv + 1, &config) < 0) {
+		fprintf(stderr, "usage: emit json|text|netflow9|ipfix TO TEMPLATE BIFLOW\n");
+		return 2;
+	}
+	context.is_terminal = isatty(STDOUT_FILENO) == 1;
+	if (config.to.host)
+		config.to.host = host;
+	if (loop_new(&context.loop) < 0 || exporter_new(&config, &context, &exporter) < 0)
+		return 2;
+	for (int copy = 0; copy < copies; copy++)
+		for (unsigned i = 0; i < RECORDS_COUNT; i++) {
+			struct flow_record record = records_make(i);
+
+			exporter_export(exporter, &record);
+		}
+	exporter_flush(exporter);
+	counters = *exporter_get_counters(exporter);
+	fprintf(stderr, "sent %llu records in %llu messages, %llu bytes, %llu templates\n",
+		(unsigned long long)counters.sent_records,
+		(unsigned long long)counters.sent_messages, (unsigned long long)counters.sent_bytes,
+		(unsigned long long)counters.templates_sent);
+	exporter_free(exporter);
+	loop_free(context.loop);
+	return counters.sent_records == counters.accepted_records ? 0 : 1;
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "export/exporter.h"
+#include "runtime/log.h"
+
+struct fixture {
+	struct config_exporter config;
+	struct exporter_context context;
+	struct exporter *exporter;
+	struct loop_source *deadline;
+	char directory[64], path[128];
+};
+
+static int set_up(void **state)
+{
+	static char name[] = "test";
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	fixture->config =
+		(struct config_exporter){.name = name, .type = CONFIG_EXPORTER_JSON, .queue = 1000};
+	fixture->config.to.path = fixture->path;
+	fixture->config.to.transport = CONFIG_TRANSPORT_FILE;
+	fixture->context.boot_ns = RECORDS_BOOT_NS;
+	assert_int_equal(loop_new(&fixture->context.loop), 0);
+	strcpy(fixture->directory, "/tmp/procflow-exporter-XXXXXX");
+	assert_non_null(mkdtemp(fixture->directory));
+	snprintf(fixture->path, sizeof(fixture->path), "%s/a/b/flows.json", fixture->directory);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	char command[128];
+
+	exporter_free(fixture->exporter);
+	loop_source_free(fixture->deadline);
+	loop_free(fixture->context.loop);
+	snprintf(command, sizeof(command), "rm -r %s", fixture->directory);
+	free(fixture);
+	return system(command);
+}
+
+static void check_sum(const struct exporter *exporter)
+{
+	const struct exporter_counters *counters = exporter_get_counters(exporter);
+
+	assert_int_equal(counters->accepted_records,
+			 counters->sent_records + counters->waiting_records +
+				 counters->dropped_queue_full + counters->dropped_unreachable +
+				 counters->dropped_too_large + counters->dropped_no_memory);
+}
+
+static void export_many(struct fixture *fixture, unsigned count)
+{
+	struct flow_record record = records_make(RECORD_CURL);
+
+	for (unsigned i = 0; i < count; i++) {
+		record.flow_id = i;
+		exporter_export(fixture->exporter, &record);
+	}
+	check_sum(fixture->exporter);
+}
+
+static void on_deadline(void *userdata, unused uint64_t now_ns)
+{
+	struct fixture *fixture = userdata;
+
+	loop_stop(fixture->context.loop, 1);
+}
+
+static void on_turn(void *userdata, uint64_t now_ns)
+{
+	struct fixture *fixture = userdata;
+
+	(void)now_ns;
+	if (exporter_get_counters(fixture->exporter)->waiting_records == 0)
+		loop_stop(fixture->context.loop, 0);
+}
+
+/* Until nothing waits any more; fails after ten seconds. */
+static void run_until_empty(struct fixture *fixture)
+{
+	struct loop_source *post;
+
+	assert_int_equal(loop_add_timer(fixture->context.loop, clock_now_ns() + 10 * NS_PER_SEC,
+					on_deadline, fixture, &fixture->deadline),
+			 0);
+	assert_int_equal(loop_add_post(fixture->context.loop, on_turn, fixture, &post), 0);
+	assert_int_equal(loop_run(fixture->context.loop), 0);
+	loop_source_free(post);
+}
+
+static unsigned count_lines(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	unsigned lines = 0;
+	int byte;
+
+	assert_non_null(file);
+	while ((byte = fgetc(file)) != EOF)
+		lines += byte == '\n';
+	fclose(file);
+	return lines;
+}
+
+static void test_file_is_made_with_its_directories(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat status;
+
+	umask(0);
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+	assert_int_equal(stat(fixture->path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0640);
+	fixture->path[strlen(fixture->directory) + 2] = '\0';
+	assert_int_equal(stat(fixture->path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0750);
+	assert_string_equal(exporter_get_name(fixture->exporter), "test");
+}
+
+static void test_records_reach_the_file_by_the_timer(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+	export_many(fixture, 3);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->waiting_records, 3);
+	assert_int_equal(count_lines(fixture->path), 0);
+	run_until_empty(fixture);
+	assert_int_equal(count_lines(fixture->path), 3);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->sent_records, 3);
+}
+
+static void test_the_end_flushes_and_a_new_start_appends(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+		export_many(fixture, 500);
+		exporter_free(fixture->exporter);
+		fixture->exporter = NULL;
+	}
+	assert_int_equal(count_lines(fixture->path), 1000);
+}
+
+static void test_a_path_that_cannot_be(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->config.to.path = (char[]){"/proc/nowhere/flows.json"};
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter),
+			 -ENOENT);
+	assert_null(fixture->exporter);
+	fixture->config.to.path = fixture->directory;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter),
+			 -EISDIR);
+}
+
+/* /dev/full answers every write with ENOSPC: nothing is lost until the queue is full, then the
+ * oldest. */
+static void test_full_disk(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+	static char path[] = "/dev/full";
+
+	fixture->config.to.path = path;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+	counters = exporter_get_counters(fixture->exporter);
+	export_many(fixture, 900);
+	exporter_flush(fixture->exporter);
+	assert_int_equal(counters->waiting_records, 900);
+	assert_int_equal(counters->dropped_queue_full, 0);
+	export_many(fixture, 900);
+	exporter_flush(fixture->exporter);
+	check_sum(fixture->exporter);
+	assert_int_equal(counters->sent_records, 0);
+	assert_true(counters->waiting_records <= 1000);
+	assert_true(counters->dropped_queue_full >= 800);
+}
+
+/* Standard output is replaced by "fd" while the exporter opens it. */
+static void open_on_stdout(struct fixture *fixture, int fd, int *ret_saved)
+{
+	fflush(stdout);
+	*ret_saved = dup(STDOUT_FILENO);
+	assert_true(dup2(fd, STDOUT_FILENO) >= 0);
+	fixture->config.to.transport = CONFIG_TRANSPORT_STDOUT;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+}
+
+static void restore_stdout(int saved)
+{
+	assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+	close(saved);
+}
+
+static void test_reader_of_a_pipe_that_goes_away(void **state)
+{
+	struct fixture *fixture = *state;
+	int pipe_fds[2], saved;
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	open_on_stdout(fixture, pipe_fds[1], &saved);
+	close(pipe_fds[0]);
+	export_many(fixture, 2000);
+	exporter_flush(fixture->exporter);
+	restore_stdout(saved);
+	close(pipe_fds[1]);
+	check_sum(fixture->exporter);
+	assert_true(exporter_is_closed(fixture->exporter));
+	assert_int_equal(exporter_get_counters(fixture->exporter)->dropped_unreachable, 2000);
+}
+
+struct pipe_reader {
+	struct fixture *fixture;
+	int fd;
+	unsigned lines;
+};
+
+static void on_readable(void *userdata, unused uint32_t events)
+{
+	struct pipe_reader *reader = userdata;
+	char bytes[4096];
+	ssize_t length = read(reader->fd, bytes, sizeof(bytes));
+
+	assert_true(length > 0);
+	for (ssize_t i = 0; i < length; i++)
+		reader->lines += bytes[i] == '\n';
+	if (exporter_get_counters(reader->fixture->exporter)->waiting_records == 0 &&
+	    length < (ssize_t)sizeof(bytes))
+		loop_stop(reader->fixture->context.loop, 0);
+}
+
+/* A full pipe neither blocks nor loses, and its file description is not changed. */
+static void test_slow_reader_of_a_pipe(void **state)
+{
+	struct fixture *fixture = *state;
+	struct pipe_reader reader = {.fixture = fixture};
+	struct loop_source *source;
+	int pipe_fds[2], saved;
+
+	assert_int_equal(pipe(pipe_fds), 0);
+	reader.fd = pipe_fds[0];
+	open_on_stdout(fixture, pipe_fds[1], &saved);
+	restore_stdout(saved);
+	export_many(fixture, 900);
+	exporter_flush(fixture->exporter);
+	assert_int_equal(fcntl(pipe_fds[1], F_GETFL) & O_NONBLOCK, 0);
+	assert_true(exporter_get_counters(fixture->exporter)->waiting_records > 0);
+	assert_int_equal(loop_add_io(fixture->context.loop, reader.fd, 1 /* EPOLLIN */, on_readable,
+				     &reader, &source),
+			 0);
+	assert_int_equal(loop_add_timer(fixture->context.loop, clock_now_ns() + 10 * NS_PER_SEC,
+					on_deadline, fixture, &fixture->deadline),
+			 0);
+	assert_int_equal(loop_run(fixture->context.loop), 0);
+	loop_source_free(source);
+	assert_int_equal(reader.lines, 900);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->sent_records, 900);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
+static void test_text_goes_the_same_way(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->config.type = CONFIG_EXPORTER_TEXT;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+	export_many(fixture, 5);
+	exporter_flush(fixture->exporter);
+	assert_int_equal(count_lines(fixture->path), 6);
+}
+
+#define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_fixture(test_file_is_made_with_its_directories),
+		with_fixture(test_records_reach_the_file_by_the_timer),
+		with_fixture(test_the_end_flushes_and_a_new_start_appends),
+		with_fixture(test_a_path_that_cannot_be),
+		with_fixture(test_full_disk),
+		with_fixture(test_reader_of_a_pipe_that_goes_away),
+		with_fixture(test_slow_reader_of_a_pipe),
+		with_fixture(test_text_goes_the_same_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
