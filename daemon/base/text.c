@@ -109,12 +109,15 @@ const char *text_find_nearest(const char *word, const char *const *candidates, s
 	if (length > LONGEST_WORD)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
+		size_t other = strlen(candidates[i]);
 		size_t distance;
 
-		if (strlen(candidates[i]) > LONGEST_WORD)
+		if (other > LONGEST_WORD)
 			continue;
 		distance = edit_distance(word, candidates[i]);
-		if (distance > limit || (nearest && distance == limit))
+		/* At this distance a short word has nothing in common with the other. */
+		if (distance >= smaller(length, other) || distance > limit ||
+		    (nearest && distance == limit))
 			continue;
 		nearest = candidates[i];
 		limit = distance;

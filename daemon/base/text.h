@@ -30,5 +30,5 @@ size_t text_measure_character(struct text text);
 size_t text_sanitise(struct text text, char *out, size_t size);
 
 /* The candidate nearest to "word" by edit distance, or NULL where none is near enough (a third of
- * the word's length, at least 2) to be worth naming. */
+ * the word's length, at least 2, and less than either word) to be worth naming. */
 const char *text_find_nearest(const char *word, const char *const *candidates, size_t count);

@@ -44,12 +44,11 @@ static void add_expected(const struct config_key *key, struct buffer *out)
 		buffer_add_byte(out, ')');
 }
 
-static int refuse(const struct assignment *assignment, const struct config_node *node,
-		  const char *what)
+static int refuse_as(const struct assignment *assignment, const struct config_node *node,
+		     const char *found, const char *what)
 {
 	const struct config_key *key = assignment->key;
 	struct buffer expected;
-	char quoted[CONFIG_QUOTED_SIZE];
 
 	buffer_init(&expected);
 	add_expected(key, &expected);
@@ -57,10 +56,18 @@ static int refuse(const struct assignment *assignment, const struct config_node 
 		assignment->mistakes->failed = true;
 	else
 		config_mistakes_add(assignment->mistakes, node->position, "%s.%s: %s %s%.*s",
-				    key->section, key->name, config_node_describe(node, quoted),
-				    what, (int)expected.length, (const char *)expected.bytes);
+				    key->section, key->name, found, what, (int)expected.length,
+				    (const char *)expected.bytes);
 	buffer_fini(&expected);
 	return CONFIG_ASSIGN_E_WRONG;
+}
+
+static int refuse(const struct assignment *assignment, const struct config_node *node,
+		  const char *what)
+{
+	char quoted[CONFIG_QUOTED_SIZE];
+
+	return refuse_as(assignment, node, config_node_describe(node, quoted), what);
 }
 
 static int refuse_form(const struct assignment *assignment, const struct config_node *node,
@@ -208,13 +215,18 @@ static bool is_item(const struct assignment *assignment, const struct config_nod
 	return false;
 }
 
+static int refuse_empty(const struct assignment *assignment, const struct config_node *node)
+{
+	return refuse_as(assignment, node, "an empty list", "is not enough");
+}
+
 static int assign_words(const struct assignment *assignment, const struct config_node *node)
 {
 	bool wrong = false;
 	unsigned bits = 0;
 
 	if (!node->first)
-		return refuse(assignment, node, "without items is not enough");
+		return refuse_empty(assignment, node);
 	for (const struct config_node *item = node->first; item; item = item->next) {
 		const struct config_word *word =
 			is_item(assignment, item, "a word") ? find_word(assignment, item) : NULL;
@@ -298,7 +310,7 @@ int config_key_assign_default(const struct config_key *key, void *base)
 	if (!key->default_text)
 		return 0;
 	config_mistakes_init(&mistakes);
-	r = config_document_parse(text_from(key->default_text), false, &node, &mistakes);
+	r = config_document_parse(text_from(key->default_text), &node, &mistakes);
 	if (r == 0)
 		r = config_key_assign(key, node, base, &mistakes);
 	config_document_free(node);

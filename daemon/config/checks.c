@@ -74,6 +74,9 @@ int config_check_exporter(struct config_exporter *exporter,
 	const struct config_exporter_kind *kind = config_exporter_kind_find(exporter->type);
 	char types[64];
 
+	/* A missing or wrong address must not pass for standard output later. */
+	if (!to->good)
+		exporter->to.transport = CONFIG_TRANSPORT_UDP;
 	if (!type->key.line)
 		config_mistakes_add(mistakes, place, "exporters: this one has no type (one of %s)",
 				    list_types(~0u, types));
@@ -99,32 +102,36 @@ static bool share_name(const struct config_exporter *a, const struct config_expo
 	return a->name && b->name && strcmp(a->name, b->name) == 0;
 }
 
+static bool share_standard_output(const struct config_exporter *a, const struct config_exporter *b)
+{
+	return a->to.transport == CONFIG_TRANSPORT_STDOUT && b->to.transport == a->to.transport;
+}
+
 static bool share_file(const struct config_exporter *a, const struct config_exporter *b)
 {
 	return a->to.path && b->to.path && strcmp(a->to.path, b->to.path) == 0;
 }
 
+static void check_pair(const struct config_exporter *a, const struct config_exporter *b,
+		       struct config_mistakes *mistakes)
+{
+	struct config_position place = {.line = b->line, .column = b->column};
+	char quoted[CONFIG_QUOTED_SIZE];
+
+	if (share_name(a, b))
+		config_mistakes_add(mistakes, place,
+				    "exporters.name: %s is the name of the exporter on line %u "
+				    "already",
+				    config_quote(b->name, quoted), a->line);
+	if (share_file(a, b) || share_standard_output(a, b))
+		config_mistakes_add(mistakes, place,
+				    "exporters.to: the exporter on line %u writes to %s already",
+				    a->line, a->to.path ? "this file" : "standard output");
+}
+
 void config_check_exporters(const struct config *config, struct config_mistakes *mistakes)
 {
-	for (size_t i = 0; i < config->exporter_count; i++) {
-		const struct config_exporter *b = &config->exporters[i];
-		struct config_position place = {.line = b->line, .column = b->column};
-		char quoted[CONFIG_QUOTED_SIZE];
-
-		for (size_t j = 0; j < i; j++) {
-			const struct config_exporter *a = &config->exporters[j];
-
-			if (share_name(a, b))
-				config_mistakes_add(
-					mistakes, place,
-					"exporters.name: %s is the name of the exporter "
-					"on line %u already",
-					config_quote(b->name, quoted), a->line);
-			if (share_file(a, b))
-				config_mistakes_add(mistakes, place,
-						    "exporters.to: the exporter on line %u writes "
-						    "to this file already",
-						    a->line);
-		}
-	}
+	for (size_t i = 0; i < config->exporter_count; i++)
+		for (size_t j = 0; j < i; j++)
+			check_pair(&config->exporters[j], &config->exporters[i], mistakes);
 }

@@ -202,36 +202,48 @@ static int handle_event(struct builder *builder, const yaml_event_t *event)
 	}
 }
 
-static int report_error(const yaml_parser_t *parser, bool silent, struct config_mistakes *mistakes)
+static int report_error(const yaml_parser_t *parser, struct config_mistakes *mistakes)
 {
-	const char *context = parser->context;
+	struct config_position position = get_position(parser->problem_mark);
+	const char *problem = parser->problem ? parser->problem : "cannot be read";
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
-	if (!silent)
-		config_mistakes_add(
-			mistakes, get_position(parser->problem_mark), "not YAML: %s%s%s%s",
-			parser->problem ? parser->problem : "cannot be read", context ? " (" : "",
-			context ? context : "", context ? ")" : "");
+	if (parser->context)
+		config_mistakes_add(mistakes, position, "not YAML: %s (%s, from line %u)", problem,
+				    parser->context, get_position(parser->context_mark).line);
+	else
+		config_mistakes_add(mistakes, position, "not YAML: %s", problem);
 	return EVENT_CUT;
 }
 
-static int build(struct builder *builder, yaml_parser_t *parser, bool silent)
+/* What was read last before the text stopped being YAML is seldom what was meant. */
+static void distrust_last(struct builder *builder)
+{
+	struct config_node *open = builder->depth > 0 ? builder->open[builder->depth - 1] : NULL;
+
+	if (open && open->last)
+		open->last->is_bad = true;
+}
+
+static int build(struct builder *builder, yaml_parser_t *parser)
 {
 	int r = EVENT_GO_ON;
 
 	while (r == EVENT_GO_ON) {
 		yaml_event_t event;
 
-		if (!yaml_parser_parse(parser, &event))
-			return report_error(parser, silent, builder->mistakes);
+		if (!yaml_parser_parse(parser, &event)) {
+			distrust_last(builder);
+			return report_error(parser, builder->mistakes);
+		}
 		r = handle_event(builder, &event);
 		yaml_event_delete(&event);
 	}
 	return r;
 }
 
-int config_document_parse(struct text source, bool silent, struct config_node **ret,
+int config_document_parse(struct text source, struct config_node **ret,
 			  struct config_mistakes *mistakes)
 {
 	struct builder builder = {.mistakes = mistakes};
@@ -241,8 +253,10 @@ int config_document_parse(struct text source, bool silent, struct config_node **
 	if (!yaml_parser_initialize(&parser))
 		return -ENOMEM;
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)source.at, source.length);
-	r = build(&builder, &parser, silent);
+	yaml_parser_set_input_string(&parser,
+				     (const unsigned char *)(source.length > 0 ? source.at : ""),
+				     source.length);
+	r = build(&builder, &parser);
 	yaml_parser_delete(&parser);
 	if (r < 0) {
 		config_document_free(builder.root);

@@ -27,9 +27,8 @@ struct config_node {
 enum { CONFIG_DOCUMENT_E_CUT = 1 };
 
 /* "source" is what struct config_source has for the parser. *ret is NULL where there is no document
- * or it is empty; the caller's. 0, CONFIG_DOCUMENT_E_CUT, or -ENOMEM. "silent" holds back the
- * mistake of the cut itself (its cause was told already). */
-int config_document_parse(struct text source, bool silent, struct config_node **ret,
+ * or it is empty; the caller's. 0, CONFIG_DOCUMENT_E_CUT, or -ENOMEM. */
+int config_document_parse(struct text source, struct config_node **ret,
 			  struct config_mistakes *mistakes);
 void config_document_free(struct config_node *root);
 

@@ -242,10 +242,10 @@ static int read_root(struct reading *reading, const struct config_node *root)
 }
 
 /* Fills reading->config. */
-static int read_source(struct reading *reading, struct text source, bool has_tabs)
+static int read_source(struct reading *reading, struct text source)
 {
 	cleanup(config_document_free_cleanup) struct config_node *root = NULL;
-	int r = config_document_parse(source, has_tabs, &root, reading->mistakes);
+	int r = config_document_parse(source, &root, reading->mistakes);
 
 	if (r < 0)
 		return r;
@@ -276,9 +276,8 @@ int config_read_text(const char *name, const char *text, size_t length, struct c
 
 	config_mistakes_init(&mistakes);
 	r = config_source_init(&source, (struct text){.at = text, .length = length}, &mistakes);
-	if (r >= 0)
-		r = read_source(&reading, config_source_view(&source.parsed),
-				r == CONFIG_SOURCE_E_TABS);
+	if (r == 0)
+		r = read_source(&reading, config_source_view(&source.parsed));
 	if (r == 0 && config_mistakes_exist(&mistakes)) {
 		config_mistakes_write(&mistakes, name, config_source_view(&source.shown),
 				      mistakes_text);

@@ -11,7 +11,6 @@ struct cleaning {
 	struct config_position position;
 	bool in_indentation;
 	bool line_is_bad, line_has_tab; /* told once a line */
-	bool has_tabs;
 };
 
 static void add(struct cleaning *cleaning, const char *bytes, size_t length)
@@ -76,7 +75,6 @@ static void replace_tab(struct cleaning *cleaning)
 		config_mistakes_add_in_text(cleaning->mistakes, cleaning->position,
 					    "tab in the indentation: YAML wants spaces there");
 	cleaning->line_has_tab = true;
-	cleaning->has_tabs = true;
 	buffer_add_byte(&cleaning->source->shown, ' ');
 	buffer_add_byte(&cleaning->source->parsed, '#');
 }
@@ -123,9 +121,7 @@ int config_source_init(struct config_source *source, struct text raw,
 	start_line(&cleaning);
 	while (raw.length > 0)
 		clean_character(&cleaning, &raw);
-	if (source->shown.failed || source->parsed.failed)
-		return -ENOMEM;
-	return cleaning.has_tabs ? CONFIG_SOURCE_E_TABS : 0;
+	return source->shown.failed || source->parsed.failed ? -ENOMEM : 0;
 }
 
 void config_source_fini(struct config_source *source)

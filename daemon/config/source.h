@@ -7,9 +7,6 @@
 #include "base/text.h"
 #include "config/mistakes.h"
 
-/* Named outcome: tabs stood where YAML wants spaces. */
-enum { CONFIG_SOURCE_E_TABS = 1 };
-
 /* The text as it is shown to people and as it is parsed: equal but for lines that tabs indent,
  * which are comments for the parser, so that one of them does not hide the mistakes behind it. */
 struct config_source {
@@ -19,7 +16,7 @@ struct config_source {
 /* Takes "raw" over without what YAML or a terminal must not see, one character for one, so that
  * positions stay: bytes that are not UTF-8, control characters and the like become '?', a tab in
  * the indentation a space; each line that held such is a mistake. A byte order mark at the start is
- * left out. 0, CONFIG_SOURCE_E_TABS, or -ENOMEM. */
+ * left out. 0, or -ENOMEM. */
 int config_source_init(struct config_source *source, struct text raw,
 		       struct config_mistakes *mistakes);
 void config_source_fini(struct config_source *source);

@@ -99,30 +99,51 @@ static int parse_port(const char *text, uint16_t *ret)
 	return 0;
 }
 
-/* The host without brackets, and what stands behind it. */
-static int split_host(const char *text, struct text *ret_host, const char **ret_behind,
-		      const char **ret_reason)
+/* Whether it is an IPv6 address, perhaps with a zone ("%eth0"). */
+static bool is_v6(struct text host)
+{
+	char text[IP_ADDRESS_TEXT_SIZE];
+	const char *zone = memchr(host.at, '%', host.length);
+	size_t length = zone ? (size_t)(zone - host.at) : host.length;
+	struct ip_address address;
+	enum ip_family family;
+
+	if (length >= sizeof(text))
+		return false;
+	memcpy(text, host.at, length);
+	text[length] = '\0';
+	return ip_address_parse(text, &family, &address) == 0 && family == IP_FAMILY_V6;
+}
+
+/* NULL, or the reason why "[host]..." is none. */
+static const char *split_v6(const char *text, struct text *ret_host, const char **ret_behind)
+{
+	const char *end = strchr(text, ']');
+	struct text host;
+
+	if (!end)
+		return "the bracket before the host is never closed";
+	host = (struct text){.at = text + 1, .length = (size_t)(end - text - 1)};
+	if (host.length > 0 && !is_v6(host))
+		return "what stands in the brackets is no IPv6 address";
+	*ret_host = host;
+	*ret_behind = end + 1;
+	return NULL;
+}
+
+/* NULL, or the reason. */
+static const char *split_host(const char *text, struct text *ret_host, const char **ret_behind)
 {
 	const char *end;
 
-	if (text[0] == '[') {
-		end = strchr(text, ']');
-		if (!end) {
-			*ret_reason = "the bracket before the host is never closed";
-			return CONFIG_VALUE_E_FORM;
-		}
-		*ret_host = (struct text){.at = text + 1, .length = (size_t)(end - text - 1)};
-		*ret_behind = end + 1;
-		return 0;
-	}
+	if (text[0] == '[')
+		return split_v6(text, ret_host, ret_behind);
 	end = strchrnul(text, ':');
-	if (*end && strchr(end + 1, ':')) {
-		*ret_reason = "an IPv6 address needs brackets: udp://[2001:db8::1]:2055";
-		return CONFIG_VALUE_E_FORM;
-	}
+	if (*end && strchr(end + 1, ':'))
+		return "an IPv6 address needs brackets: udp://[2001:db8::1]:2055";
 	*ret_host = (struct text){.at = text, .length = (size_t)(end - text)};
 	*ret_behind = end;
-	return 0;
+	return NULL;
 }
 
 /* Letters, digits and what host names, addresses and their zones ("%eth0") are made of. */
@@ -139,10 +160,10 @@ static int parse_udp(const char *text, struct config_address *ret, const char **
 	struct config_address address = {.transport = CONFIG_TRANSPORT_UDP};
 	struct text host;
 	const char *behind;
-	int r = split_host(text, &host, &behind, ret_reason);
 
-	if (r != 0)
-		return r;
+	*ret_reason = split_host(text, &host, &behind);
+	if (*ret_reason)
+		return CONFIG_VALUE_E_FORM;
 	if (!is_host(host)) {
 		*ret_reason = "the host is missing or not a name or address";
 		return CONFIG_VALUE_E_FORM;
