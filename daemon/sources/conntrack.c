@@ -233,11 +233,13 @@ int conntrack_query(struct conntrack *conntrack, const struct flow_key *key, uin
 	char buffer[512];
 	struct answer answer = {.batch = batch_begin(conntrack, true),
 				.conntrack_id = conntrack_id};
+	struct nlmsghdr *request = conntrack_encode_query(buffer, key);
 	int r;
 
 	conntrack->counters.queries++;
-	r = netlink_channel_request(conntrack->questions, conntrack_encode_query(buffer, key),
-				    on_answer, &answer);
+	if (!request)
+		return -ENOMEM;
+	r = netlink_channel_request(conntrack->questions, request, on_answer, &answer);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	if (r == -ENOENT || !answer.found) {

@@ -28,7 +28,8 @@ enum {
 int conntrack_parse(const struct nlmsghdr *message, bool is_answer,
 		    const struct conntrack_parse_context *context, struct flow_event *ret);
 
-/* Writes the request for one entry (IPCTNL_MSG_CT_GET) into "buffer" (MNL_SOCKET_BUFFER_SIZE). */
+/* Writes the request for one entry (IPCTNL_MSG_CT_GET) into "buffer" (512 bytes). NULL when memory
+ * ran out. */
 struct nlmsghdr *conntrack_encode_query(void *buffer, const struct flow_key *key);
 /* The request for all entries. */
 struct nlmsghdr *conntrack_encode_dump(void *buffer);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "flow/ownership.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/macros.h"
+
+static void test_a_proven_answer_stays(unused void **state)
+{
+	struct ownership trace = {.method = OWNERSHIP_TRACE};
+	struct ownership exact = {.method = OWNERSHIP_SOCK_DIAG};
+	struct ownership listener = {.method = OWNERSHIP_LISTENER, .is_provisional = true};
+	struct ownership none = {.method = OWNERSHIP_NONE};
+
+	assert_true(ownership_is_better(&exact, &listener));
+	assert_true(ownership_is_better(&trace, &exact));
+	assert_true(ownership_is_better(&listener, &none));
+	assert_false(ownership_is_better(&listener, &exact));
+	assert_false(ownership_is_better(&exact, &trace));
+	assert_false(ownership_is_better(&none, &listener));
+	assert_false(ownership_is_better(&exact, &exact));
+	assert_true(ownership_is_better(&listener, &listener)); /* it was open */
+}
+
+static void test_every_value_has_its_word(unused void **state)
+{
+	for (int i = 0; i < OWNERSHIP_METHOD_COUNT; i++)
+		assert_non_null(ownership_method_name((enum ownership_method)i));
+	for (int i = 0; i < OWNERSHIP_REASON_COUNT; i++)
+		assert_non_null(ownership_reason_name((enum ownership_reason)i));
+	assert_string_equal(ownership_method_name(OWNERSHIP_SOCK_DIAG), "sock_diag");
+	assert_string_equal(ownership_method_name(OWNERSHIP_REMOTE), "remote");
+	assert_string_equal(ownership_reason_name(OWNERSHIP_REASON_NO_PERMISSION), "no-permission");
+	assert_string_equal(ownership_reason_name(OWNERSHIP_REASON_UNTRACKED_NAMESPACE),
+			    "untracked-namespace");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_proven_answer_stays),
+		cmocka_unit_test(test_every_value_has_its_word),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
