@@ -35,9 +35,13 @@ void attribution_free(struct attribution *attribution);
 /* Descriptor that becomes readable when this host's addresses change; then call
  * attribution_on_address_change(). */
 int attribution_get_address_fd(const struct attribution *attribution);
-void attribution_on_address_change(struct attribution *attribution);
+/* Takes the announcements and reads the local routes anew. On a negative errno the old ones stay;
+ * it may be called again. */
+int attribution_on_address_change(struct attribution *attribution);
 
-/* Answers "query" at "now_ns". Always gives an answer (OWNERSHIP_NONE with a reason at worst). */
+/* An end with a multicast or broadcast address is OWNERSHIP_REMOTE: every member socket gets a
+ * copy, so no process of this host is its owner. Answers "query" at "now_ns". Always gives an
+ * answer (OWNERSHIP_NONE with a reason at worst). */
 void attribution_find_owner(struct attribution *attribution, const struct ownership_query *query,
 			    uint64_t now_ns, struct ownership *ret);
 

@@ -19,6 +19,8 @@ static const char *const reason_names[OWNERSHIP_REASON_COUNT] = {
 	[OWNERSHIP_REASON_KERNEL] = "kernel",
 	[OWNERSHIP_REASON_NO_PERMISSION] = "no-permission",
 	[OWNERSHIP_REASON_UNTRACKED_NAMESPACE] = "untracked-namespace",
+	[OWNERSHIP_REASON_BUSY] = "busy",
+	[OWNERSHIP_REASON_UNSUPPORTED] = "unsupported",
 };
 
 const char *ownership_method_name(enum ownership_method method)

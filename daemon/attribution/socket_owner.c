@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Why an answer is right: the kernel said that the tuple's socket has inode I, and after that a
+ * link below /proc/PID/fd was read that points to I. Inodes of sockets are given out in order and
+ * come round after 2^32, so I is still that socket. Where the search in between took long, the
+ * kernel is asked once more.
+ *
+ * UDP sockets that are not connected fit more than one tuple. For the receiving end the kernel's
+ * lookup is the receive path's own, so it names the socket that gets the datagram, of several too
+ * (SO_REUSEPORT). For the sending end nothing tells which of several sent it: ambiguous, unless
+ * one process holds them all. And a process that started after the flow began did not begin it:
+ * its port was another's then. */
+
+#include "attribution/socket_owner.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attribution/port_sockets.h"
+#include "attribution/raw_sockets.h"
+#include "attribution/sock_diag.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+/* More sockets than this on one port are not looked at one by one. */
+enum { MOST_COMPARED = 16 };
+
+/* A raw socket has no number that ties a packet to it. The only one there is may belong to a
+ * bystander while the sender is gone, so it counts only where its process started this shortly
+ * before the flow, or uses its pid as the echo identifier, as pings do. */
+#define RAW_START_NS (10 * NS_PER_SEC)
+
+struct socket_owner {
+	struct sock_diag *diag;
+	struct port_sockets *ports;
+	struct inode_map *inodes;
+	int proc_fd;
+	uint64_t tick_ns;
+	struct socket_owner_counters counters;
+};
+
+DEFINE_CLEANUP(struct socket_owner *, socket_owner_free);
+
+int socket_owner_new(int proc_fd, struct socket_owner **ret)
+{
+	cleanup(socket_owner_free_cleanup) struct socket_owner *owner = calloc(1, sizeof(*owner));
+	long ticks = sysconf(_SC_CLK_TCK);
+	int r;
+
+	if (!owner)
+		return -ENOMEM;
+	owner->proc_fd = proc_fd;
+	owner->tick_ns = NS_PER_SEC / (uint64_t)(ticks > 0 ? ticks : 100);
+	r = sock_diag_open(&owner->diag);
+	if (r < 0)
+		return r;
+	r = port_sockets_new(owner->diag, &owner->ports);
+	if (r < 0)
+		return r;
+	r = inode_map_new(proc_fd, &owner->inodes);
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&owner);
+	return 0;
+}
+
+void socket_owner_free(struct socket_owner *owner)
+{
+	if (!owner)
+		return;
+	inode_map_free(owner->inodes);
+	port_sockets_free(owner->ports);
+	sock_diag_close(owner->diag);
+	free(owner);
+}
+
+static void set_none(struct ownership *answer, enum ownership_reason reason)
+{
+	answer->method = OWNERSHIP_NONE;
+	answer->reason = (uint8_t)reason;
+	answer->process = (struct process_id){0};
+	/* Both pass: the next question may find time, or the socket accepted. */
+	answer->is_provisional = reason == OWNERSHIP_REASON_BUSY;
+}
+
+static void set_socket(struct ownership *answer, const struct sock_diag_socket *socket)
+{
+	answer->has_uid = socket->has_uid;
+	answer->uid = socket->has_uid ? socket->uid : 0;
+	answer->cgroup_id = socket->cgroup_id;
+}
+
+/* Start of a process on the monotonic clock, never later than it was: ticks are cut. */
+static uint64_t start_ns(const struct socket_owner *owner, struct process_id process)
+{
+	struct timespec boot, monotonic;
+	int64_t offset;
+
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	/* The same seconds, but for the time that the host was suspended. */
+	offset = (boot.tv_sec - monotonic.tv_sec) * (int64_t)NS_PER_SEC + boot.tv_nsec -
+		 monotonic.tv_nsec;
+	offset = (int64_t)(process.start_ticks * owner->tick_ns) - offset;
+	return offset > 0 ? (uint64_t)offset : 0;
+}
+
+static bool started_after(const struct socket_owner *owner, struct process_id process,
+			  uint64_t when_ns)
+{
+	return when_ns != 0 && start_ns(owner, process) > when_ns;
+}
+
+/* Asks for the socket bound to no device, then for those bound to the address's devices (a
+ * connection over link-local addresses always is). A listener is only taken when no other answers.
+ */
+static int find_socket(struct socket_owner *owner, const struct socket_owner_query *query,
+		       struct sock_diag_socket *ret)
+{
+	const struct socket_tuple *tuple = &query->query->socket;
+	int r;
+
+	owner->counters.queries++;
+	r = sock_diag_find(owner->diag, tuple, 0, ret);
+	for (size_t i = 0; query->interfaces[i]; i++) {
+		struct sock_diag_socket other;
+
+		if (r != -ENOENT && !(r == 0 && ret->state == SOCK_DIAG_LISTEN))
+			break;
+		owner->counters.queries++;
+		if (sock_diag_find(owner->diag, tuple, query->interfaces[i], &other) == 0) {
+			*ret = other;
+			r = 0;
+		}
+	}
+	if (r < 0 && r != -ENOENT && r != -EPROTONOSUPPORT)
+		owner->counters.errors++;
+	return r;
+}
+
+static enum ownership_reason reason_of(int r)
+{
+	switch (r) {
+	case -ENOENT:
+		return OWNERSHIP_REASON_CLOSED;
+	case -EPROTONOSUPPORT:
+		return OWNERSHIP_REASON_UNSUPPORTED;
+	case -EPERM:
+	case -EACCES:
+		return OWNERSHIP_REASON_NO_PERMISSION;
+	default:
+		return OWNERSHIP_REASON_BUSY;
+	}
+}
+
+/* No process holds the socket. Where it is gone by now, so was its process; where it still stands
+ * after all processes were looked at, it is the kernel's own. */
+static enum ownership_reason reason_of_nobody(struct socket_owner *owner,
+					      const struct socket_owner_query *query,
+					      const struct sock_diag_socket *socket)
+{
+	struct sock_diag_socket again;
+
+	if (find_socket(owner, query, &again) == 0 && again.inode == socket->inode)
+		return OWNERSHIP_REASON_KERNEL;
+	return OWNERSHIP_REASON_EXITED;
+}
+
+/* Whether the tuple's socket became another one during a search. */
+static bool has_changed(struct socket_owner *owner, const struct socket_owner_query *query,
+			const struct sock_diag_socket *socket)
+{
+	struct sock_diag_socket again;
+	int r = find_socket(owner, query, &again);
+
+	return r == 0 && again.inode != 0 && again.state != SOCK_DIAG_LISTEN &&
+	       again.cookie != socket->cookie;
+}
+
+static int find_holder(struct socket_owner *owner, const struct sock_diag_socket *socket,
+		       uint64_t now_ns, struct inode_holder *ret)
+{
+	struct inode_query query = {
+		.inode = socket->inode, .uid = socket->uid, .has_uid = socket->has_uid};
+
+	return inode_map_find(owner->inodes, &query, now_ns, ret);
+}
+
+static void tell_holder(struct socket_owner *owner, const struct socket_owner_query *query,
+			const struct sock_diag_socket *socket, struct ownership *ret)
+{
+	struct inode_holder holder;
+
+	set_socket(ret, socket);
+	switch (find_holder(owner, socket, query->now_ns, &holder)) {
+	case INODE_MAP_FOUND:
+		break;
+	case INODE_MAP_NOBODY:
+		set_none(ret, reason_of_nobody(owner, query, socket));
+		return;
+	case INODE_MAP_DENIED:
+		set_none(ret, OWNERSHIP_REASON_NO_PERMISSION);
+		return;
+	default:
+		set_none(ret, OWNERSHIP_REASON_BUSY);
+		return;
+	}
+	if (holder.was_searched && has_changed(owner, query, socket)) {
+		set_none(ret, OWNERSHIP_REASON_CLOSED);
+		return;
+	}
+	ret->method = holder.is_shared ? OWNERSHIP_SHARED : OWNERSHIP_SOCK_DIAG;
+	ret->process = holder.process;
+	/* A server that forks for each connection has both of them hold it for a moment. */
+	ret->is_provisional = holder.is_shared && !query->query->initiator;
+}
+
+/* The socket of several that is held by the same process as all others, with its answer. */
+static void tell_common_holder(struct socket_owner *owner, const struct socket_owner_query *query,
+			       const struct port_matches *matches, struct ownership *ret)
+{
+	struct ownership first = {0};
+
+	for (size_t i = 0; i < matches->count; i++) {
+		struct ownership other = {0};
+
+		tell_holder(owner, query, matches->sockets[i], &other);
+		if (i == 0)
+			first = other;
+		if (other.process.pid == 0 || other.process.pid != first.process.pid ||
+		    other.process.start_ticks != first.process.start_ticks ||
+		    matches->count > MOST_COMPARED) {
+			set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
+			return;
+		}
+	}
+	*ret = first;
+}
+
+static void as_listener(struct ownership *answer)
+{
+	if (answer->process.pid)
+		answer->method = OWNERSHIP_LISTENER;
+	answer->is_provisional = true;
+}
+
+/* A connection that nobody has accepted yet: its listener's owner. Of several listeners (each
+ * worker its own, by SO_REUSEPORT) the kernel does not tell whose queue it is in. */
+static void tell_listeners(struct socket_owner *owner, const struct socket_owner_query *query,
+			   struct ownership *ret)
+{
+	struct port_matches matches;
+	int r;
+
+	owner->counters.queries++;
+	r = port_sockets_find(owner->ports, &query->query->socket, 0, query->now_ns, &matches);
+	if (r < 0 || matches.count == 0) {
+		set_none(ret, r < 0 ? reason_of(r) : OWNERSHIP_REASON_CLOSED);
+		return;
+	}
+	tell_common_holder(owner, query, &matches, ret);
+	as_listener(ret);
+}
+
+static void find_tcp(struct socket_owner *owner, const struct socket_owner_query *query,
+		     struct ownership *ret)
+{
+	struct sock_diag_socket socket;
+	int r = find_socket(owner, query, &socket);
+
+	if (r < 0) {
+		set_none(ret, reason_of(r));
+		return;
+	}
+	set_socket(ret, &socket);
+	if (socket.state == SOCK_DIAG_LISTEN) {
+		/* Whoever sent the first packet did not do so by a listener. */
+		set_none(ret, OWNERSHIP_REASON_CLOSED);
+		if (query->query->initiator) {
+			ret->has_uid = false;
+			ret->cgroup_id = 0;
+			return;
+		}
+		tell_holder(owner, query, &socket, ret);
+		as_listener(ret);
+		return;
+	}
+	if (socket.inode != 0) {
+		tell_holder(owner, query, &socket, ret);
+		return;
+	}
+	if (socket.state == SOCK_DIAG_SYN_RECV || socket.state == SOCK_DIAG_NEW_SYN_RECV ||
+	    socket.state == SOCK_DIAG_ESTABLISHED || socket.state == SOCK_DIAG_CLOSE_WAIT)
+		tell_listeners(owner, query, ret);
+	else
+		set_none(ret, OWNERSHIP_REASON_CLOSED);
+}
+
+/* The sender is one of the unconnected sockets on its port. */
+static void tell_sender(struct socket_owner *owner, const struct socket_owner_query *query,
+			const struct sock_diag_socket *socket, struct ownership *ret)
+{
+	struct port_matches matches;
+	int r;
+
+	owner->counters.queries++;
+	r = port_sockets_find(owner->ports, &query->query->socket, socket->inode, query->now_ns,
+			      &matches);
+	if (r < 0) {
+		set_none(ret, reason_of(r));
+		return;
+	}
+	if (matches.count == 0)
+		set_none(ret, OWNERSHIP_REASON_CLOSED);
+	else if (matches.count == 1)
+		tell_holder(owner, query, matches.sockets[0], ret);
+	else
+		tell_common_holder(owner, query, &matches, ret);
+	if (ret->process.pid && started_after(owner, ret->process, query->query->when_ns))
+		set_none(ret, OWNERSHIP_REASON_EXITED);
+}
+
+static void find_udp(struct socket_owner *owner, const struct socket_owner_query *query,
+		     struct ownership *ret)
+{
+	struct sock_diag_socket socket;
+	int r = find_socket(owner, query, &socket);
+
+	if (r < 0)
+		set_none(ret, reason_of(r));
+	else if (socket.remote_port != 0 || !query->query->initiator)
+		tell_holder(owner, query, &socket, ret);
+	else
+		tell_sender(owner, query, &socket, ret);
+}
+
+static bool is_believable(const struct socket_owner *owner, const struct ownership_query *query,
+			  const struct raw_socket *socket, struct process_id process)
+{
+	uint64_t start = start_ns(owner, process);
+
+	if (socket->is_ping)
+		return !started_after(owner, process, query->when_ns);
+	if (!ip_address_is_zero(&socket->remote))
+		return true;
+	if (query->socket.icmp_id != 0 &&
+	    (query->socket.icmp_id == (uint16_t)process.pid ||
+	     query->socket.icmp_id == __builtin_bswap16((uint16_t)process.pid)))
+		return true;
+	return start <= query->when_ns && query->when_ns - start <= RAW_START_NS;
+}
+
+/* Protocols without ports: ICMP echo and whatever a raw socket sends. What arrives is answered by
+ * the kernel, which also sends what no socket asked for. */
+static void find_raw(struct socket_owner *owner, const struct socket_owner_query *query,
+		     struct ownership *ret)
+{
+	struct raw_socket raw;
+	struct sock_diag_socket socket = {.has_uid = true};
+	struct inode_holder holder;
+	int r;
+
+	set_none(ret, OWNERSHIP_REASON_KERNEL);
+	if (!query->query->initiator)
+		return;
+	owner->counters.queries++;
+	r = raw_sockets_find(owner->proc_fd, &query->query->socket, &raw);
+	if (r == RAW_SOCKETS_NONE) {
+		/* The sender of an echo request that is gone; other protocols are the kernel's. */
+		if (query->query->socket.icmp_id != 0)
+			set_none(ret, OWNERSHIP_REASON_CLOSED);
+		return;
+	}
+	if (r != RAW_SOCKETS_ONE) {
+		owner->counters.errors += r < 0;
+		set_none(ret, r < 0 ? reason_of(r) : OWNERSHIP_REASON_AMBIGUOUS);
+		return;
+	}
+	socket.inode = raw.inode;
+	socket.uid = raw.uid;
+	r = find_holder(owner, &socket, query->now_ns, &holder);
+	if (r == INODE_MAP_FOUND && !is_believable(owner, query->query, &raw, holder.process)) {
+		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
+		return;
+	}
+	set_socket(ret, &socket);
+	if (r == INODE_MAP_FOUND) {
+		*ret = (struct ownership){.method = holder.is_shared ? OWNERSHIP_SHARED
+								     : OWNERSHIP_SOCK_DIAG,
+					  .has_uid = true,
+					  .uid = raw.uid,
+					  .process = holder.process};
+		return;
+	}
+	set_none(ret, r == INODE_MAP_NOBODY   ? OWNERSHIP_REASON_EXITED
+		      : r == INODE_MAP_DENIED ? OWNERSHIP_REASON_NO_PERMISSION
+					      : OWNERSHIP_REASON_BUSY);
+}
+
+void socket_owner_find(struct socket_owner *owner, const struct socket_owner_query *query,
+		       struct ownership *ret)
+{
+	struct ownership answer = {0};
+
+	switch (query->query->socket.protocol) {
+	case IPPROTO_TCP:
+		find_tcp(owner, query, &answer);
+		break;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		find_udp(owner, query, &answer);
+		break;
+	case IPPROTO_SCTP:
+	case IPPROTO_DCCP:
+		/* Their sockets have no exact lookup, or none that this kernel brings. */
+		set_none(&answer, OWNERSHIP_REASON_UNSUPPORTED);
+		break;
+	default:
+		find_raw(owner, query, &answer);
+		break;
+	}
+	*ret = answer;
+}
+
+const struct socket_owner_counters *socket_owner_get_counters(const struct socket_owner *owner)
+{
+	return &owner->counters;
+}
+
+const struct inode_map_counters *socket_owner_get_inode_counters(const struct socket_owner *owner)
+{
+	return inode_map_get_counters(owner->inodes);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The method "sock_diag": from the tuple to its socket, from the socket's inode to the process.
+ * What it answers, it has seen at the time of asking; who owned the tuple earlier it cannot tell.
+ */
+
+#include <stdint.h>
+
+#include "attribution/inode_map.h"
+#include "flow/ownership.h"
+
+struct socket_owner;
+
+struct socket_owner_query {
+	const struct ownership_query *query; /* its IPv4 addresses are not written as IPv6 */
+	const uint32_t *interfaces;	     /* that the local address stands on, ended by 0 */
+	uint64_t now_ns;
+};
+
+struct socket_owner_counters {
+	uint64_t queries, errors;
+};
+
+/* "proc_fd" is borrowed. 0, or a negative errno. */
+int socket_owner_new(int proc_fd, struct socket_owner **ret);
+void socket_owner_free(struct socket_owner *owner);
+
+/* Always an answer; never OWNERSHIP_REMOTE, OWNERSHIP_UNKNOWN. */
+void socket_owner_find(struct socket_owner *owner, const struct socket_owner_query *query,
+		       struct ownership *ret);
+
+const struct socket_owner_counters *socket_owner_get_counters(const struct socket_owner *owner);
+const struct inode_map_counters *socket_owner_get_inode_counters(const struct socket_owner *owner);
