@@ -33,7 +33,7 @@ enum ownership_reason {
 	OWNERSHIP_REASON_KERNEL,	/* the kernel itself is the owner */
 	OWNERSHIP_REASON_NO_PERMISSION, /* a right is missing to look */
 	OWNERSHIP_REASON_UNTRACKED_NAMESPACE,
-	OWNERSHIP_REASON_BUSY,	      /* the budget for looking was used up; asking later may help */
+	OWNERSHIP_REASON_BUSY, /* the budget for looking was used up; asking later may help */
 	OWNERSHIP_REASON_UNSUPPORTED, /* this kernel cannot tell for this protocol */
 	OWNERSHIP_REASON_COUNT,
 };
@@ -55,7 +55,6 @@ struct socket_tuple {
 	uint16_t icmp_id;		  /* of an echo; the ports are 0 then */
 	uint8_t family;			  /* enum ip_family, of the packets */
 	uint8_t protocol;
-	uint16_t icmp_id; /* ICMP and ICMPv6 echo: the identifier, host order */
 	uint32_t netns;
 };
 
