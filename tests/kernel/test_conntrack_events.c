@@ -359,11 +359,13 @@ static void zone_of_both_directions_is_attr_zone(void **state)
 	traffic_close(&pair);
 }
 
-/* A zone of one direction only stands in that direction's tuple: CTA_TUPLE_ZONE. */
+/* A zone of one direction only stands in that direction's tuple: CTA_TUPLE_ZONE. A question may
+ * name it as CTA_ZONE all the same. */
 static void zone_of_the_original_direction_is_attr_orig_zone(void **state)
 {
 	struct conntrack_recorder *recorder = *state;
 	const struct nf_conntrack *entry;
+	struct nf_conntrack *question, *answer;
 	struct traffic_pair pair;
 
 	assert_int_equal(network_namespace_run_nft(
@@ -377,6 +379,13 @@ static void zone_of_the_original_direction_is_attr_orig_zone(void **state)
 	assert_int_equal(nfct_get_attr_u16(entry, ATTR_ORIG_ZONE), 9);
 	assert_false(nfct_attr_is_set(entry, ATTR_ZONE));
 	assert_false(nfct_attr_is_set(entry, ATTR_REPL_ZONE));
+	question = nfct_clone(entry);
+	nfct_set_attr_u16(question, ATTR_ZONE, 9);
+	answer = conntrack_recorder_query(question);
+	assert_non_null(answer);
+	assert_int_equal(nfct_get_attr_u32(answer, ATTR_ID), nfct_get_attr_u32(entry, ATTR_ID));
+	nfct_destroy(answer);
+	nfct_destroy(question);
 	traffic_close(&pair);
 }
 
