@@ -47,22 +47,24 @@ struct socket_event {
 	struct socket_tuple socket;
 	uint64_t when_ns;
 	uint64_t socket_address; /* kernel address that identifies the socket (skaddr), or 0 */
-	pid_t pid;		 /* of the thread, as the tracepoint tells it */
+	pid_t pid;		 /* the thread group; 0 where nobody is named */
 	uint8_t tcp_state;	 /* the state it went to, or 0 */
-	bool is_proof;		 /* process context: false for what ran in softirq */
+	bool is_proof;		 /* "pid" did it, in its own context */
 };
 
 enum process_event_type {
 	PROCESS_EVENT_FORK,
 	PROCESS_EVENT_EXEC,
 	PROCESS_EVENT_NAME,
-	PROCESS_EVENT_EXIT
+	PROCESS_EVENT_EXIT, /* of one thread */
+	PROCESS_EVENT_EXECUTABLE
 };
 
 struct process_event {
 	enum process_event_type type;
 	uint64_t when_ns;
-	pid_t pid, thread; /* thread group and thread */
-	pid_t parent;	   /* FORK */
-	char name[16];	   /* EXEC and NAME */
+	pid_t pid, thread;	/* thread group and thread */
+	pid_t parent;		/* FORK */
+	char name[16];		/* EXEC and NAME */
+	const char *executable; /* EXECUTABLE, after EXEC: the path as execve(2) was given it */
 };

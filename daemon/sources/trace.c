@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "sources/trace.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "sources/trace_connect.h"
+#include "sources/trace_merge.h"
+#include "sources/trace_rings.h"
+#include "sources/trace_setup.h"
+
+enum { RING_BYTES = 1 << 20, MAX_CONNECTING = 16384 };
+
+/* Drains on demand do the work; this one keeps the rings of a quiet host from ageing. */
+static const uint64_t drain_interval_ns = NS_PER_SEC;
+static const uint64_t scan_interval_ns = 5 * NS_PER_SEC;
+
+struct trace {
+	struct trace_handlers handlers;
+	struct trace_counters counters;
+	struct trace_format formats[TRACE_TRACEPOINT_COUNT];
+	struct trace_rings *rings;
+	struct trace_connect *connect;
+	struct loop_source *io, *timer;
+	struct trace_merge_input *inputs; /* one for each ring */
+	uint64_t *last_ns;		  /* the time of the last record of each ring */
+	uint32_t *heap;
+	size_t inputs_count;
+	uint64_t newest_ns; /* of all records handed out */
+	uint64_t scanned_ns;
+	uint16_t excluded[TRACE_PORTS_MAX];
+	bool is_draining;
+};
+
+DEFINE_CLEANUP(struct trace *, trace_free);
+
+static void tell_lost(struct trace *trace, uint64_t from_ns, uint64_t until_ns)
+{
+	trace->counters.lost_spans++;
+	if (trace->handlers.on_lost)
+		trace->handlers.on_lost(trace->handlers.userdata, from_ns, until_ns);
+}
+
+static void tell_socket(struct trace *trace, const struct socket_event *event)
+{
+	trace->counters.sockets++;
+	if (trace->handlers.on_socket)
+		trace->handlers.on_socket(trace->handlers.userdata, event);
+}
+
+static void tell_process(struct trace *trace, const struct process_event *event)
+{
+	trace->counters.processes++;
+	if (trace->handlers.on_process)
+		trace->handlers.on_process(trace->handlers.userdata, event);
+}
+
+static void tell_connect(struct trace *trace, const struct trace_connecting *connecting,
+			 uint8_t tcp_state)
+{
+	struct socket_event event = {
+		.socket = connecting->socket,
+		.when_ns = connecting->when_ns,
+		.socket_address = connecting->socket_address,
+		.pid = connecting->pid,
+		.tcp_state = tcp_state,
+		.is_proof = true,
+	};
+
+	tell_socket(trace, &event);
+}
+
+static void on_lookup(struct trace *trace, enum trace_tracepoint tracepoint,
+		      const struct trace_record *record)
+{
+	struct trace_connecting connecting;
+	struct socket_event event = {0};
+	struct trace_lookup lookup;
+
+	if (!trace_format_read_lookup(&trace->formats[tracepoint], tracepoint, record->raw,
+				      record->raw_length, &lookup)) {
+		trace->counters.malformed++;
+		return;
+	}
+	if (lookup.context & TRACE_CONTEXT_BORROWED || record->pid <= 0) {
+		trace->counters.borrowed++;
+		return;
+	}
+	if (lookup.socket.protocol == IPPROTO_TCP) {
+		/* Answers to a SYN look the same and may be made by whoever injects packets, so a
+		 * lookup counts only as the last step of this thread's own connect. */
+		if (trace_connect_join_lookup(trace->connect, record->thread, &lookup.socket,
+					      &connecting))
+			tell_connect(trace, &connecting, TCP_SYN_SENT);
+		else
+			trace->counters.unmatched++;
+		return;
+	}
+	event.socket = lookup.socket;
+	event.when_ns = record->when_ns;
+	event.pid = record->pid;
+	event.is_proof = true;
+	tell_socket(trace, &event);
+}
+
+static void on_connect(struct trace *trace, const struct trace_record *record,
+		       const struct trace_state *state)
+{
+	struct trace_connecting connecting = {
+		.socket = state->socket,
+		.when_ns = record->when_ns,
+		.socket_address = state->socket_address,
+		.pid = record->pid,
+		.thread = record->thread,
+	};
+
+	if (state->context & TRACE_CONTEXT_BORROWED || record->pid <= 0) {
+		trace->counters.borrowed++;
+		return;
+	}
+	if (state->socket.local_port != 0)
+		tell_connect(trace, &connecting, TCP_SYN_SENT); /* it was bound before */
+	else if (trace_connect_add(trace->connect, &connecting) < 0)
+		trace->counters.lost++;
+}
+
+static void on_close(struct trace *trace, const struct trace_record *record,
+		     const struct trace_state *state)
+{
+	struct socket_event event = {
+		.socket = state->socket,
+		.when_ns = record->when_ns,
+		.socket_address = state->socket_address,
+		.tcp_state = TCP_CLOSE,
+	};
+
+	if (state->socket.local_port != 0 && state->socket.remote_port != 0)
+		tell_socket(trace, &event);
+}
+
+static void on_state(struct trace *trace, const struct trace_record *record)
+{
+	struct trace_connecting connecting;
+	struct trace_state state;
+
+	if (!trace_format_read_state(&trace->formats[TRACE_STATE], record->raw, record->raw_length,
+				     &state)) {
+		trace->counters.malformed++;
+		return;
+	}
+	if (state.old_state == TCP_CLOSE && state.new_state == TCP_SYN_SENT) {
+		on_connect(trace, record, &state);
+		return;
+	}
+	if (state.old_state == TCP_SYN_SENT &&
+	    trace_connect_join_state(trace->connect, state.socket_address, &state.socket,
+				     &connecting))
+		tell_connect(trace, &connecting, state.new_state);
+	if (state.new_state == TCP_CLOSE)
+		on_close(trace, record, &state);
+}
+
+static void on_exec(struct trace *trace, const struct trace_record *record)
+{
+	struct process_event event = {
+		.type = PROCESS_EVENT_EXECUTABLE,
+		.when_ns = record->when_ns,
+		.pid = record->pid,
+		.thread = record->thread,
+		.executable = trace_format_read_exec(&trace->formats[TRACE_EXEC], record->raw,
+						     record->raw_length),
+	};
+
+	if (!event.executable)
+		trace->counters.malformed++;
+	else if (record->pid > 0)
+		tell_process(trace, &event);
+}
+
+static void on_sample(struct trace *trace, const struct trace_record *record)
+{
+	int id = trace_format_read_id(record->raw, record->raw_length);
+	enum trace_tracepoint tracepoint = 0;
+
+	while (tracepoint < TRACE_TRACEPOINT_COUNT && trace->formats[tracepoint].id != id)
+		tracepoint++;
+	switch (tracepoint) {
+	case TRACE_LOOKUP_V4:
+	case TRACE_LOOKUP_V6:
+		on_lookup(trace, tracepoint, record);
+		break;
+	case TRACE_STATE:
+		on_state(trace, record);
+		break;
+	case TRACE_EXEC:
+		on_exec(trace, record);
+		break;
+	default:
+		trace->counters.malformed++;
+	}
+}
+
+static void on_task(struct trace *trace, const struct trace_record *record,
+		    enum process_event_type type)
+{
+	struct process_event event = {
+		.type = type,
+		.when_ns = record->when_ns,
+		.pid = record->pid,
+		.thread = record->thread,
+		.parent = type == PROCESS_EVENT_FORK ? record->parent : 0,
+	};
+
+	/* A process of another pid namespace than ours has no number here. */
+	if (record->pid <= 0)
+		return;
+	if (record->name)
+		snprintf(event.name, sizeof(event.name), "%s", record->name);
+	tell_process(trace, &event);
+}
+
+static void on_record(void *userdata, const struct trace_record *record, size_t input)
+{
+	struct trace *trace = userdata;
+
+	trace->counters.records++;
+	if (record->when_ns < trace->newest_ns)
+		trace->counters.late++;
+	else
+		trace->newest_ns = record->when_ns;
+	switch (record->type) {
+	case TRACE_RECORD_SAMPLE:
+		on_sample(trace, record);
+		break;
+	case TRACE_RECORD_FORK:
+		on_task(trace, record, PROCESS_EVENT_FORK);
+		break;
+	case TRACE_RECORD_NAME:
+		on_task(trace, record, record->is_exec ? PROCESS_EVENT_EXEC : PROCESS_EVENT_NAME);
+		break;
+	case TRACE_RECORD_EXIT:
+		on_task(trace, record, PROCESS_EVENT_EXIT);
+		break;
+	case TRACE_RECORD_LOST:
+		trace->counters.lost += record->lost;
+		tell_lost(trace, trace->last_ns[input], record->when_ns);
+		break;
+	case TRACE_RECORD_OTHER:
+		break;
+	}
+	trace->last_ns[input] = record->when_ns;
+}
+
+static void on_malformed(void *userdata, size_t input, bool is_torn)
+{
+	struct trace *trace = userdata;
+
+	trace->counters.malformed++;
+	if (is_torn)
+		tell_lost(trace, trace->last_ns[input], clock_now_ns());
+}
+
+void trace_drain(struct trace *trace)
+{
+	const struct trace_merge_handlers handlers = {
+		.on_record = on_record, .on_malformed = on_malformed, .userdata = trace};
+	/* Taken before the first ring is looked at: what was written before it is in some ring, so
+	 * nothing that belongs between two records of this drain can turn up in the next one. */
+	uint64_t limit_ns = clock_now_ns();
+
+	if (trace->is_draining)
+		return;
+	trace->is_draining = true;
+	trace->counters.drains++;
+	for (size_t i = 0; i < trace->inputs_count; i++)
+		trace->inputs[i].reader = trace_ring_begin(trace_rings_get(trace->rings, i));
+	trace_merge_run(trace->inputs, trace->heap, trace->inputs_count, limit_ns, &handlers);
+	for (size_t i = 0; i < trace->inputs_count; i++) {
+		struct trace_ring *ring = trace_rings_get(trace->rings, i);
+
+		/* The record that tells of a loss is written by the next one that fits, perhaps
+		 * much later: until then a full ring is as good as a lossy one. */
+		if (trace_ring_was_full(ring))
+			tell_lost(trace, trace->last_ns[i], limit_ns);
+		trace_ring_release(ring);
+	}
+	trace->is_draining = false;
+}
+
+/* One place for each ring; a ring starts out with "now_ns" as the time of its last record. */
+static int fit_inputs(struct trace *trace, uint64_t now_ns)
+{
+	size_t count = trace_rings_get_count(trace->rings);
+	cleanup_free struct trace_merge_input *inputs = calloc(count, sizeof(*inputs));
+	cleanup_free uint64_t *last_ns = calloc(count, sizeof(*last_ns));
+	cleanup_free uint32_t *heap = calloc(count, sizeof(*heap));
+
+	if (!inputs || !last_ns || !heap)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		last_ns[i] = now_ns;
+	free(trace->inputs);
+	free(trace->last_ns);
+	free(trace->heap);
+	trace->inputs = steal_pointer(&inputs);
+	trace->last_ns = steal_pointer(&last_ns);
+	trace->heap = steal_pointer(&heap);
+	trace->inputs_count = count;
+	return 0;
+}
+
+static void scan_cpus(struct trace *trace, uint64_t now_ns)
+{
+	size_t before = trace->inputs_count;
+	int opened = trace_rings_scan(trace->rings);
+
+	if (opened > 0) {
+		trace->counters.rings_reopened += (uint64_t)opened;
+		tell_lost(trace, trace->scanned_ns, now_ns);
+	}
+	/* Rings may have changed places, also where their number is the same. */
+	if (opened != 0 || trace_rings_get_count(trace->rings) != before) {
+		trace->inputs_count = 0;
+		fit_inputs(trace, trace->scanned_ns);
+	}
+	trace->scanned_ns = now_ns;
+}
+
+static void on_io(void *userdata, unused uint32_t events)
+{
+	trace_drain(userdata);
+}
+
+static void on_timer(void *userdata, uint64_t now_ns)
+{
+	struct trace *trace = userdata;
+
+	trace_drain(trace);
+	if (now_ns - trace->scanned_ns >= scan_interval_ns)
+		scan_cpus(trace, now_ns);
+	loop_source_set_time(trace->timer, now_ns + drain_interval_ns);
+}
+
+static int set_filters(const struct trace *trace, size_t excluded,
+		       struct buffer filters[TRACE_TRACEPOINT_COUNT])
+{
+	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
+		trace_setup_build_filter(i, trace->excluded, excluded, &filters[i]);
+		if (filters[i].failed)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void free_filters(struct buffer filters[TRACE_TRACEPOINT_COUNT])
+{
+	for (size_t i = 0; i < TRACE_TRACEPOINT_COUNT; i++)
+		buffer_fini(&filters[i]);
+}
+
+static int open_rings(struct trace *trace, size_t ring_bytes, char reason[TRACE_REASON_SIZE])
+{
+	struct trace_rings_options options = {.formats = trace->formats,
+					      .ring_bytes = ring_bytes ? ring_bytes : RING_BYTES};
+	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
+	enum trace_tracepoint failed = TRACE_TRACEPOINT_COUNT;
+	int r = set_filters(trace, 0, filters);
+
+	for (size_t i = 0; r == 0 && i < TRACE_TRACEPOINT_COUNT; i++)
+		options.filters[i] = filters[i].length ? (const char *)filters[i].bytes : NULL;
+	if (r == 0)
+		r = trace_rings_open(&options, &trace->rings, &failed);
+	if (r < 0)
+		trace_setup_explain_open(r, failed, reason);
+	free_filters(filters);
+	return r;
+}
+
+static int enter_loop(struct trace *trace, struct loop *loop, uint64_t now_ns)
+{
+	int r = loop_add_io(loop, trace_rings_get_fd(trace->rings), EPOLLIN, on_io, trace,
+			    &trace->io);
+
+	if (r < 0)
+		return r;
+	loop_source_set_priority(trace->io, LOOP_PRIORITY_KERNEL);
+	return loop_add_timer(loop, now_ns + drain_interval_ns, on_timer, trace, &trace->timer);
+}
+
+int trace_new(struct loop *loop, const struct trace_options *options,
+	      char reason[TRACE_REASON_SIZE], struct trace **ret)
+{
+	cleanup(trace_free_cleanup) struct trace *trace = calloc(1, sizeof(*trace));
+	uint64_t now_ns = clock_now_ns();
+	int r;
+
+	snprintf(reason, TRACE_REASON_SIZE, "out of memory");
+	if (!trace)
+		return -ENOMEM;
+	trace->handlers = options->handlers;
+	trace->scanned_ns = now_ns;
+	r = trace_connect_new(MAX_CONNECTING, &trace->connect);
+	if (r < 0)
+		return r;
+	r = trace_setup_read_formats(trace->formats, reason);
+	if (r < 0)
+		return r;
+	r = open_rings(trace, options->ring_bytes, reason);
+	if (r < 0)
+		return r;
+	r = fit_inputs(trace, now_ns);
+	if (r < 0)
+		return r;
+	r = enter_loop(trace, loop, now_ns);
+	if (r < 0) {
+		snprintf(reason, TRACE_REASON_SIZE, "event loop: %s", strerror(-r));
+		return r;
+	}
+	reason[0] = '\0';
+	*ret = steal_pointer(&trace);
+	return 0;
+}
+
+void trace_free(struct trace *trace)
+{
+	if (!trace)
+		return;
+	loop_source_free(trace->io);
+	loop_source_free(trace->timer);
+	trace_rings_close(trace->rings);
+	trace_connect_free(trace->connect);
+	free(trace->inputs);
+	free(trace->last_ns);
+	free(trace->heap);
+	free(trace);
+}
+
+int trace_exclude_port(struct trace *trace, uint16_t port)
+{
+	size_t count = trace->counters.ports_excluded;
+	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
+	int r;
+
+	for (size_t i = 0; i < count; i++)
+		if (trace->excluded[i] == port)
+			return -EEXIST;
+	if (count == TRACE_PORTS_MAX)
+		return -ENOSPC;
+	trace->excluded[count] = port;
+	r = set_filters(trace, count + 1, filters);
+	for (enum trace_tracepoint i = TRACE_LOOKUP_V4; r == 0 && i <= TRACE_LOOKUP_V6; i++)
+		r = trace_rings_set_filter(trace->rings, i, (const char *)filters[i].bytes);
+	free_filters(filters);
+	if (r == 0)
+		trace->counters.ports_excluded++;
+	return r;
+}
+
+const struct trace_counters *trace_get_counters(struct trace *trace)
+{
+	const struct trace_connect_counters *connect = trace_connect_get_counters(trace->connect);
+
+	trace->counters.joined = connect->joined;
+	trace->counters.connects_dropped = connect->dropped;
+	trace->counters.connects_pending = connect->pending;
+	trace->counters.rings = trace->inputs_count;
+	trace->counters.ring_bytes = 0;
+	for (size_t i = 0; i < trace->inputs_count; i++)
+		trace->counters.ring_bytes +=
+			trace_ring_get_bytes(trace_rings_get(trace->rings, i));
+	return &trace->counters;
+}

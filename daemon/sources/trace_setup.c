@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "sources/trace_setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "sources/trace_files.h"
+
+/* Lookups: only those made to send (flowi_iif is the loopback device, index 1 in every namespace),
+ * which found a route, and with the ports known. 152 is TRACE_CONTEXT_BORROWED. */
+#define LOOKUP_FILTER "err == 0 && iif == 1 && sport != 0 && !(common_flags & 152)"
+
+/* States by number (include/net/tcp_states.h): 1 ESTABLISHED, 2 SYN_SENT, 7 CLOSE, 10 LISTEN. Over
+ * IPv4 the lookup tells the source port, so that leaving SYN_SENT matters for family 10 only. */
+#define STATE_FILTER                                                                               \
+	"(newstate == 7 && oldstate != 10) || (oldstate == 7 && newstate == 2) || "                \
+	"(oldstate == 2 && family == 10)"
+
+static const struct {
+	const char *filter;
+	bool is_optional;
+	bool is_lookup;
+} rows[TRACE_TRACEPOINT_COUNT] = {
+	/* TCP over IPv6 has no source port in any lookup. */
+	[TRACE_LOOKUP_V4] = {.filter = LOOKUP_FILTER, .is_lookup = true},
+	[TRACE_LOOKUP_V6] = {.filter = LOOKUP_FILTER " && proto == 17",
+			     .is_optional = true,
+			     .is_lookup = true},
+	[TRACE_STATE] = {.filter = STATE_FILTER},
+	[TRACE_EXEC] = {.is_optional = true},
+};
+
+static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct trace_format *ret,
+		       char reason[TRACE_REASON_SIZE])
+{
+	const char *system = trace_format_get_system(tracepoint);
+	const char *name = trace_format_get_name(tracepoint);
+	cleanup_free char *text = NULL;
+	const char *missing = "";
+	char path[128];
+	size_t length;
+	int r;
+
+	snprintf(path, sizeof(path), "events/%s/%s/format", system, name);
+	r = trace_files_read(tracefs, path, &text, &length);
+	if (r == -ENOENT) {
+		snprintf(reason, TRACE_REASON_SIZE, "this kernel has no tracepoint %s:%s", system,
+			 name);
+		return rows[tracepoint].is_optional ? 0 : r;
+	}
+	if (r < 0) {
+		snprintf(reason, TRACE_REASON_SIZE, "cannot read tracefs' %s: %s", path,
+			 strerror(-r));
+		return r;
+	}
+	r = trace_format_parse(tracepoint, text, length, ret, &missing);
+	if (r < 0)
+		snprintf(reason, TRACE_REASON_SIZE,
+			 "the format of tracepoint %s:%s cannot be used%s%s", system, name,
+			 *missing ? ": no field " : "", missing);
+	return r;
+}
+
+/* " (kernel lockdown: confidentiality)", or nothing. */
+static void describe_lockdown(char text[64])
+{
+	cleanup_close int fd = open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC);
+	char modes[128] = "";
+
+	text[0] = '\0';
+	if (fd < 0 || read(fd, modes, sizeof(modes) - 1) <= 0)
+		return;
+	if (strstr(modes, "[confidentiality]"))
+		snprintf(text, 64, " (kernel lockdown: confidentiality)");
+}
+
+int trace_setup_read_formats(struct trace_format formats[TRACE_TRACEPOINT_COUNT],
+			     char reason[TRACE_REASON_SIZE])
+{
+	cleanup_close int tracefs = -1;
+	char lockdown[64];
+	int r = trace_files_open(&tracefs);
+
+	if (r < 0) {
+		describe_lockdown(lockdown);
+		snprintf(reason, TRACE_REASON_SIZE,
+			 "tracefs is not mounted and cannot be: %s%s; needs CAP_SYS_ADMIN, or "
+			 "mount -t tracefs nodev /sys/kernel/tracing",
+			 strerror(-r), lockdown);
+		return r;
+	}
+	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
+		r = read_format(tracefs, i, &formats[i], reason);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+void trace_setup_build_filter(enum trace_tracepoint tracepoint, const uint16_t *ports, size_t count,
+			      struct buffer *filter)
+{
+	buffer_init(filter);
+	if (!rows[tracepoint].filter)
+		return;
+	buffer_add_text(filter, rows[tracepoint].filter);
+	if (rows[tracepoint].is_lookup && count > 0) {
+		buffer_add_text(filter, " && (proto == 6 || (");
+		for (size_t i = 0; i < count; i++)
+			buffer_add_format(filter, "%ssport != %u", i ? " && " : "", ports[i]);
+		buffer_add_text(filter, "))");
+	}
+	buffer_add_byte(filter, '\0');
+}
+
+static int read_paranoid(void)
+{
+	cleanup_file FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int value = 0;
+
+	if (!file || fscanf(file, "%d", &value) != 1)
+		return 0;
+	return value;
+}
+
+void trace_setup_explain_open(int error, enum trace_tracepoint failed,
+			      char reason[TRACE_REASON_SIZE])
+{
+	bool is_ring = failed == TRACE_TRACEPOINT_COUNT;
+	const char *system = is_ring ? "perf" : trace_format_get_system(failed);
+	const char *name = is_ring ? "ring" : trace_format_get_name(failed);
+	char lockdown[64];
+
+	if (error == -EACCES || error == -EPERM) {
+		describe_lockdown(lockdown);
+		snprintf(reason, TRACE_REASON_SIZE,
+			 "%s:%s: %s%s; needs CAP_PERFMON (kernel.perf_event_paranoid is %d)",
+			 system, name, strerror(-error), lockdown, read_paranoid());
+	} else if (error == -ENOSYS || error == -ENOENT) {
+		snprintf(reason, TRACE_REASON_SIZE, "%s:%s: this kernel is built without it",
+			 system, name);
+	} else if (error == -EMFILE) {
+		snprintf(reason, TRACE_REASON_SIZE,
+			 "%s:%s: too many open files; raise LimitNOFILE (5 for each CPU)", system,
+			 name);
+	} else {
+		snprintf(reason, TRACE_REASON_SIZE, "%s:%s: %s", system, name, strerror(-error));
+	}
+}
