@@ -36,7 +36,7 @@ static bool reserve(struct buffer *buffer, size_t more)
 		buffer->failed = true;
 		return false;
 	}
-	if (buffer->length + more <= buffer->capacity)
+	if (buffer->bytes && buffer->length + more <= buffer->capacity)
 		return true;
 	while (capacity < buffer->length + more)
 		capacity *= 2;
