@@ -36,7 +36,9 @@ static bool parse_number(const char **at, const char *end, uint64_t *ret)
 	if (p == end || *p < '0' || *p > '9')
 		return false;
 	for (; p < end && *p >= '0' && *p <= '9'; p++)
-		value = value * 10 + (uint64_t)(*p - '0');
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+			return false;
 	*ret = negative ? -value : value;
 	*at = p;
 	return true;
@@ -50,7 +52,7 @@ int procfs_stat_parse(const char *line, size_t length, struct procfs_stat *ret)
 	uint64_t field[FIELD_COUNT] = {0};
 	const char *at;
 
-	if (!open || !close || close < open || end - close < 4)
+	if (!open || !close || close < open || end - close < 4 || close[1] != ' ')
 		return -EBADMSG;
 	field[FIELD_STATE] = (uint64_t)(unsigned char)close[2];
 	at = close + 3;
@@ -58,6 +60,9 @@ int procfs_stat_parse(const char *line, size_t length, struct procfs_stat *ret)
 		if (at == end || *at++ != ' ' || !parse_number(&at, end, &field[i]))
 			return -EBADMSG;
 	}
+	/* Digits at the very end may be the first of more that did not fit. */
+	if (at == end || *at != ' ')
+		return -EBADMSG;
 	*ret = (struct procfs_stat){
 		.name = {.at = open + 1, .length = (size_t)(close - open - 1)},
 		.state = (char)field[FIELD_STATE],

@@ -24,7 +24,7 @@ struct procfs_stat {
 };
 
 /* Parses one line. The name reaches to the last ')': it may hold spaces and parentheses itself.
- * 0, or -EBADMSG. */
+ * 0, or -EBADMSG: not such a line, or cut before the end of the last field that is wanted. */
 int procfs_stat_parse(const char *line, size_t length, struct procfs_stat *ret);
 
 /* Reads /proc/PID/stat below "proc_fd" into "line" and parses it. 0; -ENOENT or -ESRCH when the
