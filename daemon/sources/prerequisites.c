@@ -28,32 +28,6 @@ struct prerequisites {
 
 DEFINE_CLEANUP(struct prerequisites *, prerequisites_free);
 
-/* What the probes of both families say together. */
-struct tracking {
-	int v4, v6; /* outcomes or errors of tracking_probe_read() */
-	bool is_tracking;
-	const char *untracked; /* what is not tracked, or NULL */
-};
-
-static struct tracking read_tracking(void)
-{
-	struct tracking tracking = {.v4 = tracking_probe_read(IP_FAMILY_V4),
-				    .v6 = tracking_probe_read(IP_FAMILY_V6)};
-	/* Without ::1 there is no IPv6 worth a table. */
-	bool v6_misses = tracking.v6 != TRACKING_PROBE_TRACKED && tracking.v6 != -EAFNOSUPPORT &&
-			 tracking.v6 != -EADDRNOTAVAIL;
-
-	tracking.is_tracking =
-		tracking.v4 == TRACKING_PROBE_TRACKED || tracking.v6 == TRACKING_PROBE_TRACKED;
-	if (!tracking.is_tracking)
-		tracking.untracked = "connections";
-	else if (tracking.v4 != TRACKING_PROBE_TRACKED)
-		tracking.untracked = "IPv4 connections";
-	else if (v6_misses)
-		tracking.untracked = "IPv6 connections";
-	return tracking;
-}
-
 static void make_table(struct prerequisites *prerequisites, const char *untracked)
 {
 	struct buffer reason;
@@ -85,7 +59,7 @@ static void make_table(struct prerequisites *prerequisites, const char *untracke
 }
 
 static void switch_tracking_on(struct prerequisites *prerequisites, const struct config *config,
-			       const struct tracking *tracking)
+			       const struct tracking_status *tracking)
 {
 	prerequisites->state.is_tracking = tracking->is_tracking;
 	if (!tracking->untracked)
@@ -151,13 +125,13 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 {
 	cleanup(prerequisites_free_cleanup) struct prerequisites *prerequisites =
 		calloc(1, sizeof(*prerequisites));
-	struct tracking tracking;
+	struct tracking_status tracking;
 	int r;
 
 	if (!prerequisites)
 		return -ENOMEM;
 	prerequisites->sysctl_fd = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	tracking = read_tracking();
+	tracking = tracking_probe_read_status();
 	r = switch_sysctls_on(prerequisites, config, state_directory);
 	if (r < 0)
 		return r;

@@ -124,3 +124,21 @@ int tracking_probe_read(enum ip_family family)
 		return -errno;
 	return find_entry(&from, &to);
 }
+
+struct tracking_status tracking_probe_read_status(void)
+{
+	struct tracking_status status = {.v4 = tracking_probe_read(IP_FAMILY_V4),
+					 .v6 = tracking_probe_read(IP_FAMILY_V6)};
+	bool v6_misses = status.v6 != TRACKING_PROBE_TRACKED && status.v6 != -EAFNOSUPPORT &&
+			 status.v6 != -EADDRNOTAVAIL;
+
+	status.is_tracking =
+		status.v4 == TRACKING_PROBE_TRACKED || status.v6 == TRACKING_PROBE_TRACKED;
+	if (!status.is_tracking)
+		status.untracked = "connections";
+	else if (status.v4 != TRACKING_PROBE_TRACKED)
+		status.untracked = "IPv4 connections";
+	else if (v6_misses)
+		status.untracked = "IPv6 connections";
+	return status;
+}

@@ -9,6 +9,8 @@
  * vSwitch, tc. And the hooks are registered for IPv4 and IPv6 apart: beside an IPv4 masquerade rule
  * alone, IPv6 goes untracked. */
 
+#include <stdbool.h>
+
 #include "base/address.h"
 
 /* Named outcomes. */
@@ -23,3 +25,13 @@ enum {
  * CAP_NET_ADMIN (or where a firewall drops the datagram), -EINVAL or -EPROTONOSUPPORT where the
  * kernel has no ctnetlink. */
 int tracking_probe_read(enum ip_family family);
+
+/* Both families together. */
+struct tracking_status {
+	int v4, v6;	       /* of tracking_probe_read() */
+	bool is_tracking;      /* at least one family is tracked */
+	const char *untracked; /* what is not: "connections", "IPv6 connections", ...; or NULL */
+};
+
+/* IPv6 without ::1 does not count as untracked: there is none to speak of. */
+struct tracking_status tracking_probe_read_status(void);

@@ -61,28 +61,46 @@ static bool table_exists(struct nft_ctx *nft)
 	return nft_run_cmd_from_buffer(nft, "list table inet procflow\n") == 0;
 }
 
+static int make_table(struct nft_ctx *nft, struct buffer *reason)
+{
+	if (nft_ctx_buffer_error(nft) != 0 || nft_ctx_buffer_output(nft) != 0)
+		return -ENOMEM;
+	if (nft_run_cmd_from_buffer(nft, make_commands) == 0)
+		return 0;
+	add_reason(reason, nft_ctx_get_error_buffer(nft));
+	return table_exists(nft) ? TRACKING_TABLE_TAKEN : -EIO;
+}
+
 int tracking_table_new(struct tracking_table **ret, struct buffer *reason)
 {
 	cleanup_free struct tracking_table *table = calloc(1, sizeof(*table));
-	int r = 0;
+	int r;
 
 	if (!table)
 		return -ENOMEM;
 	table->nft = open_nft();
 	if (!table->nft)
 		return -ENOMEM;
-	if (nft_ctx_buffer_error(table->nft) != 0 || nft_ctx_buffer_output(table->nft) != 0) {
-		r = -ENOMEM;
-	} else if (nft_run_cmd_from_buffer(table->nft, make_commands) != 0) {
-		add_reason(reason, nft_ctx_get_error_buffer(table->nft));
-		r = table_exists(table->nft) ? TRACKING_TABLE_TAKEN : -EIO;
-	}
+	r = make_table(table->nft, reason);
 	if (r != 0) {
 		nft_ctx_free(table->nft);
 		return r;
 	}
 	*ret = steal_pointer(&table);
 	return 0;
+}
+
+int tracking_table_check(struct buffer *reason)
+{
+	struct nft_ctx *nft = open_nft();
+	int r;
+
+	if (!nft)
+		return -ENOMEM;
+	nft_ctx_set_dry_run(nft, true);
+	r = make_table(nft, reason);
+	nft_ctx_free(nft);
+	return r;
 }
 
 void tracking_table_free(struct tracking_table *table)
@@ -96,6 +114,11 @@ void tracking_table_free(struct tracking_table *table)
 #else
 
 int tracking_table_new(unused struct tracking_table **ret, unused struct buffer *reason)
+{
+	return -EOPNOTSUPP;
+}
+
+int tracking_table_check(unused struct buffer *reason)
 {
 	return -EOPNOTSUPP;
 }

@@ -28,5 +28,8 @@ enum { TRACKING_TABLE_TAKEN = 1 };
  * libnftables; -ENOMEM; -EIO where the kernel or libnftables refused, with libnftables' own words
  * added to "reason" (no line feed). */
 int tracking_table_new(struct tracking_table **ret, struct buffer *reason);
+/* What tracking_table_new() would return, by the kernel's own judgement, without making it (as "nft
+ * --check" does). */
+int tracking_table_check(struct buffer *reason);
 /* Removes it. Accepts NULL. */
 void tracking_table_free(struct tracking_table *table);

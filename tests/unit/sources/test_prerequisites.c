@@ -4,6 +4,7 @@
  * machine's and is left alone here; test_sysctl_keeper.c has it on a tree of its own. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -93,7 +95,8 @@ static void wait_until_untracked(void)
 
 /* Starts a daemon in a child and kills it when all is switched on. The child has a child of its own
  * that lives on: it must not keep the table. */
-static void start_and_kill(const char *state_directory, pid_t *ret_grandchild)
+static void start_and_kill(const struct config *config, const char *state_directory,
+			   pid_t *ret_grandchild)
 {
 	int ready[2];
 	pid_t child;
@@ -105,7 +108,7 @@ static void start_and_kill(const char *state_directory, pid_t *ret_grandchild)
 		struct prerequisites *prerequisites;
 		pid_t grandchild = -1;
 
-		if (prerequisites_new(&wanted, state_directory, &prerequisites) == 0)
+		if (prerequisites_new(config, state_directory, &prerequisites) == 0)
 			grandchild = fork();
 		if (grandchild == 0) {
 			execlp("sleep", "sleep", "60", NULL);
@@ -131,7 +134,7 @@ static void test_after_sigkill(void **state)
 	struct prerequisites *prerequisites = NULL;
 	pid_t grandchild;
 
-	start_and_kill(*state, &grandchild);
+	start_and_kill(&wanted, *state, &grandchild);
 	wait_until_untracked();
 	kill(grandchild, SIGKILL);
 	assert_int_equal(network_namespace_get(ACCT), 1);
@@ -143,6 +146,42 @@ static void test_after_sigkill(void **state)
 	assert_false(prerequisites_get_state(prerequisites)->has_accounting);
 	assert_false(prerequisites_get_state(prerequisites)->is_tracking);
 	prerequisites_free(prerequisites);
+}
+
+#define DELAY "../kernel/task_delayacct"
+
+static void test_delay_accounting(void **state)
+{
+	struct config config = wanted;
+	struct prerequisites *prerequisites = NULL;
+	cleanup_close int lock =
+		open("/tmp/procflow-task_delayacct.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	int before = network_namespace_get(DELAY);
+	int after_kill, after_start, after_end, r;
+	bool is_told = false;
+	pid_t grandchild;
+
+	if (before < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+		skip();
+	assert_int_equal(network_namespace_set(DELAY, "0"), 0);
+	config.processes.delay_accounting = true;
+	start_and_kill(&config, *state, &grandchild);
+	wait_until_untracked();
+	kill(grandchild, SIGKILL);
+	after_kill = network_namespace_get(DELAY);
+	r = prerequisites_new(&config, *state, &prerequisites);
+	after_start = network_namespace_get(DELAY);
+	if (r == 0)
+		is_told = prerequisites_get_state(prerequisites)->has_delay_accounting;
+	prerequisites_free(prerequisites);
+	after_end = network_namespace_get(DELAY);
+	/* Before anything is asserted: a failure would leave the machine changed. */
+	network_namespace_set(DELAY, before ? "1" : "0");
+	assert_int_equal(after_kill, 1);
+	assert_int_equal(r, 0);
+	assert_int_equal(after_start, 1);
+	assert_true(is_told);
+	assert_int_equal(after_end, 0);
 }
 
 static void test_second_daemon_is_refused(void **state)
@@ -206,6 +245,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		network_test(test_switched_on_and_put_back),
 		network_test(test_after_sigkill),
+		network_test(test_delay_accounting),
 		network_test(test_second_daemon_is_refused),
 		network_test(test_a_tracking_host_gets_no_table),
 		network_test(test_taken_name_is_told_apart),
