@@ -1,5 +1,184 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-int main(void)
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "config/config.h"
+#include "config/reader.h"
+#include "daemon.h"
+#include "sources/host_check.h"
+
+#define LOG_MODULE "main"
+#include "runtime/log.h"
+
+#define DEFAULT_CONFIG PROCFLOW_SYSCONFDIR "/procflow/procflow.yaml"
+#define DEFAULT_STATE  "/var/lib/procflow"
+
+/* What the world sees as exit status (user-interface). */
+enum exit_code {
+	EXIT_FINE = 0,
+	EXIT_CONFIGURATION = 1, /* wrong configuration, or a failed check */
+	EXIT_USAGE = 2,
+	EXIT_HOST = 3, /* the host lacks something that is required */
+};
+
+struct arguments {
+	const char *config_path; /* NULL: the default, which may be missing */
+	const char *output;	 /* NULL, "text" or "json" */
+	unsigned verbosity;
+	bool test, check;
+};
+
+static const char usage_text[] =
+	"Usage: procflowd [-c FILE] [-t] [-o text|json] [--check] [-v] [-V] [-h]\n"
+	"\n"
+	"Shows which process is behind every network flow of this host, and exports it.\n"
+	"\n"
+	"  -c, --config FILE       read FILE, not " DEFAULT_CONFIG "\n"
+	"  -t, --test              test the configuration: every mistake in one run\n"
+	"  -o, --output text|json  write flows to standard output, not to the exporters "
+	"configured\n"
+	"      --check             look at this host: what works, what is missing and what mends "
+	"it\n"
+	"  -v, --verbose           log more; twice: log every step\n"
+	"  -V, --version           print the version\n"
+	"  -h, --help              print this\n"
+	"\n"
+	"Exit status: 0 fine, 1 wrong configuration or a failed check, 2 wrong usage, 3 this host "
+	"lacks\n"
+	"something that is required. See procflowd(8) and procflow.yaml(5).\n";
+
+DEFINE_CLEANUP(struct config *, config_free);
+DEFINE_CLEANUP(struct daemon *, daemon_free);
+
+static int refuse(const char *message, const char *word)
 {
+	fprintf(stderr, "procflowd: %s%s\nTry 'procflowd --help'.\n", message, word);
+	return -EINVAL;
+}
+
+static int parse_arguments(int argc, char **argv, struct arguments *ret)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+		{"output", required_argument, NULL, 'o'}, {"check", no_argument, NULL, 'K'},
+		{"verbose", no_argument, NULL, 'v'},	  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:to:vVh", options, NULL)) >= 0) {
+		switch (option) {
+		case 'c':
+			ret->config_path = optarg;
+			break;
+		case 't':
+			ret->test = true;
+			break;
+		case 'o':
+			if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
+				return refuse("-o takes text or json, not ", optarg);
+			ret->output = optarg;
+			break;
+		case 'K':
+			ret->check = true;
+			break;
+		case 'v':
+			ret->verbosity++;
+			break;
+		case 'V':
+			printf("procflowd %s\n", PROCFLOW_VERSION);
+			exit(EXIT_FINE);
+		case 'h':
+			fputs(usage_text, stdout);
+			exit(EXIT_FINE);
+		default:
+			fputs("Try 'procflowd --help'.\n", stderr);
+			return -EINVAL;
+		}
+	}
+	if (optind < argc)
+		return refuse("unexpected argument ", argv[optind]);
 	return 0;
+}
+
+static int read_config(const struct arguments *arguments, struct config **ret)
+{
+	const char *path = arguments->config_path ? arguments->config_path : DEFAULT_CONFIG;
+	struct buffer mistakes;
+	int r;
+
+	buffer_init(&mistakes);
+	r = config_read_file(path, arguments->config_path != NULL, ret, &mistakes);
+	if (mistakes.length > 0)
+		fwrite(mistakes.bytes, 1, mistakes.length, stderr);
+	else if (r < 0)
+		fprintf(stderr, "procflowd: %s: %s\n", path, strerror(-r));
+	buffer_fini(&mistakes);
+	return r;
+}
+
+/* -o: one exporter to standard output takes the place of all that are configured. */
+static int replace_exporters(struct config *config, const char *output)
+{
+	bool is_text = strcmp(output, "text") == 0;
+
+	return config_set_standard_output(config,
+					  is_text ? CONFIG_EXPORTER_TEXT : CONFIG_EXPORTER_JSON);
+}
+
+static int run(const struct config *config, bool is_terminal)
+{
+	cleanup(daemon_free_cleanup) struct daemon *daemon = NULL;
+	const char *state_directory = getenv("STATE_DIRECTORY");
+	struct daemon_options options = {
+		.config = config,
+		.state_directory = state_directory ? state_directory : DEFAULT_STATE,
+		.is_terminal = is_terminal,
+	};
+	int r = daemon_new(&options, &daemon);
+
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return EXIT_HOST;
+	}
+	r = daemon_run(daemon);
+	if (r < 0) {
+		log_error("stopped: %s", strerror(-r));
+		return EXIT_HOST;
+	}
+	return EXIT_FINE;
+}
+
+int main(int argc, char **argv)
+{
+	cleanup(config_free_cleanup) struct config *config = NULL;
+	struct arguments arguments = {0};
+	enum log_level level;
+	int r;
+
+	if (parse_arguments(argc, argv, &arguments) < 0)
+		return EXIT_USAGE;
+	if (read_config(&arguments, &config) < 0)
+		return EXIT_CONFIGURATION;
+	if (arguments.test) {
+		printf("%s: configuration fine\n",
+		       arguments.config_path ? arguments.config_path : DEFAULT_CONFIG);
+		return EXIT_FINE;
+	}
+	if (arguments.check)
+		return host_check(config, stdout) == 0 ? EXIT_FINE : EXIT_CONFIGURATION;
+	if (arguments.output && replace_exporters(config, arguments.output) < 0)
+		return EXIT_HOST;
+	level = (enum log_level)config->log.level + arguments.verbosity;
+	log_configure(level < LOG_LEVEL_DEBUG ? level : LOG_LEVEL_DEBUG,
+		      (enum log_target)config->log.target);
+	r = run(config, arguments.output && isatty(STDOUT_FILENO));
+	log_flush();
+	return r;
 }

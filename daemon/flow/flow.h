@@ -24,7 +24,6 @@ struct flow_end {
 	uint8_t method, reason; /* enum ownership_method, enum ownership_reason */
 	bool is_provisional : 1;
 	bool has_uid : 1;
-	bool has_base_iowait : 1;
 	uint8_t attempts; /* questions asked so far */
 };
 

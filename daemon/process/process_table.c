@@ -557,3 +557,9 @@ const struct process_table_counters *process_table_get_counters(const struct pro
 {
 	return &table->counters;
 }
+
+void process_table_find_user_name(struct process_table *table, uid_t uid, uint64_t now_ns,
+				  char ret[USER_NAME_SIZE])
+{
+	users_find_name(table->users, uid, now_ns, ret);
+}

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "flow/ownership.h"
+#include "process/users.h"
 
 struct process_table;
 struct process;
@@ -87,6 +88,10 @@ struct process *process_table_acquire(struct process_table *table, struct proces
 				      uint64_t now_ns);
 /* Accepts NULL. */
 void process_table_release(struct process_table *table, struct process *process);
+
+/* The name of a user, or the digits of the uid: for a socket whose process is not known. */
+void process_table_find_user_name(struct process_table *table, uid_t uid, uint64_t now_ns,
+				  char ret[USER_NAME_SIZE]);
 
 const struct process_identity *process_get_identity(const struct process *process);
 

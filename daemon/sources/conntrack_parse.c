@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-
 /* Messages are read attribute by attribute with libmnl and not by nfct_nlmsg_parse(): that costs
  * 980 ns a message where this costs 90, and it calls exit(3) when an attribute is malformed
  * (abi_breakage() in libnetfilter_conntrack). It writes our questions, and a kernel contract test

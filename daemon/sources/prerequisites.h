@@ -3,9 +3,10 @@
 
 /* What must be switched on in the kernel before there is anything to see, and put back at exit:
  *
- *   net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp   (per network namespace, new entries
- * only) kernel.task_delayacct                                     (new tasks only) one nft rule
- * with "ct state", where nothing tracks yet
+ *   net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp   per network namespace, new entries
+ *                                                             only
+ *   kernel.task_delayacct                                     new tasks only
+ *   one nft rule with "ct state", where nothing tracks yet
  *
  * The old values are written to the state directory before anything is changed, with the boot id
  * and the network namespace's inode; a file found at the start tells of a daemon that was killed,

@@ -85,7 +85,8 @@ static inline void records_set_parent(struct flow_record *record, unsigned side,
 {
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
-	record->parts |= RECORD_END(side, END_PARENT);
+	record->parts |= RECORD_END(side, END_PARENT) |
+			 RECORD_END(side, END_PARENT_NAME);
 	end->parent_pid = pid;
 	end->parent_name = text_from(name);
 }
@@ -96,6 +97,7 @@ static inline void records_set_usage(struct flow_record *record, unsigned side, 
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
 	record->parts |= RECORD_END(side, END_MEMORY) | RECORD_END(side, END_USAGE) |
+			 RECORD_END(side, END_FAULTS) |
 			 RECORD_END(side, END_IOWAIT);
 	end->memory_bytes = memory;
 	end->peak_memory_bytes = peak;

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#include "attribution/attribution.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "export/exporter.h"
+#include "pipeline.h"
+#include "process/process_table.h"
+#include "runtime/loop.h"
+#include "sources/conntrack.h"
+#include "sources/prerequisites.h"
+
+#define LOG_MODULE "daemon"
+#include "runtime/log.h"
+
+/* The table is listed four times an active or idle timeout, whichever is shorter: a record is then
+ * late by a quarter at most. A listing may take a fiftieth of the time between two. */
+enum { SWEEPS_PER_TIMEOUT = 4, SWEEP_SHARE = 50, SAMPLES_PER_TURN = 256 };
+#define SWEEP_SHORTEST_NS (200 * NS_PER_MS)
+#define SWEEP_LONGEST_NS  (10 * NS_PER_SEC)
+
+/* How long the last listing may take before the open flows are reported without it. */
+#define LAST_LISTING_NS (2 * NS_PER_SEC)
+
+struct daemon {
+	const struct config *config;
+	int proc_fd;
+	struct loop *loop;
+	struct prerequisites *prerequisites;
+	struct process_table *processes;
+	struct attribution *attribution;
+	struct exporter **exporters;
+	size_t exporter_count;
+	struct pipeline *pipeline;
+	struct conntrack *conntrack;
+	struct loop_source *sweep_timer, *sample_timer, *stop_timer;
+	struct loop_source *address_source, *exit_source;
+	struct loop_source *signals[4];
+	uint64_t sweep_began_cpu_ns;
+	uint64_t overruns_told;
+	bool is_stopping;
+	bool said_no_counters;
+};
+
+DEFINE_CLEANUP(struct daemon *, daemon_free);
+
+static uint64_t cpu_time_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * NS_PER_SEC + (uint64_t)used.tv_nsec;
+}
+
+static uint64_t sweep_interval_ns(const struct config *config)
+{
+	uint64_t shortest = config->flows.active_timeout_ns;
+
+	if (config->flows.idle_timeout_ns < shortest)
+		shortest = config->flows.idle_timeout_ns;
+	shortest /= SWEEPS_PER_TIMEOUT;
+	if (shortest < SWEEP_SHORTEST_NS)
+		return SWEEP_SHORTEST_NS;
+	return shortest < SWEEP_LONGEST_NS ? shortest : SWEEP_LONGEST_NS;
+}
+
+static void stop(struct daemon *daemon)
+{
+	pipeline_flush(daemon->pipeline);
+	loop_stop(daemon->loop, 0);
+}
+
+static void on_stop_due(void *userdata, unused uint64_t now_ns)
+{
+	log_warning("the last listing of the flow table took too long: open flows are reported "
+		    "with the counters of the one before");
+	stop(userdata);
+}
+
+/* The loop's own turns between two listings cost too, so this bounds the daemon's share from above.
+ */
+static void arm_sweep_timer(struct daemon *daemon)
+{
+	uint64_t interval_ns = sweep_interval_ns(daemon->config);
+	uint64_t cost_ns = cpu_time_ns() - daemon->sweep_began_cpu_ns;
+
+	if (cost_ns * SWEEP_SHARE > interval_ns)
+		interval_ns = cost_ns * SWEEP_SHARE;
+	loop_source_set_time(daemon->sweep_timer, clock_now_ns() + interval_ns);
+}
+
+static void on_sweep_due(void *userdata, uint64_t now_ns)
+{
+	struct daemon *daemon = userdata;
+	int r;
+
+	if (conntrack_is_listing(daemon->conntrack)) /* its end arms the timer */
+		return;
+	daemon->sweep_began_cpu_ns = cpu_time_ns();
+	r = conntrack_list(daemon->conntrack, CONNTRACK_LISTING_SWEEP);
+	if (r == 0)
+		return;
+	log_warning("cannot list the connection tracking table: %s", strerror(-r));
+	loop_source_set_time(daemon->sweep_timer, now_ns + sweep_interval_ns(daemon->config));
+}
+
+static void tell_overruns(struct daemon *daemon)
+{
+	const struct conntrack_counters *counters = conntrack_get_counters(daemon->conntrack);
+
+	if (counters->overruns == daemon->overruns_told)
+		return;
+	log_warning("events were lost: %" PRIu64 " overruns so far, %" PRIu64
+		    " listings to mend them, receive buffer now %" PRIu64 " KiB",
+		    counters->overruns, counters->resyncs, counters->receive_buffer_bytes / 1024);
+	daemon->overruns_told = counters->overruns;
+}
+
+static void on_listed(void *userdata)
+{
+	struct daemon *daemon = userdata;
+
+	tell_overruns(daemon);
+	if (daemon->is_stopping)
+		stop(daemon);
+	else
+		arm_sweep_timer(daemon);
+}
+
+static void on_samples_due(void *userdata, uint64_t now_ns)
+{
+	struct daemon *daemon = userdata;
+
+	loop_source_set_time(
+		daemon->sample_timer,
+		process_table_run_schedule(daemon->processes, now_ns, SAMPLES_PER_TURN));
+}
+
+static void on_address_change(void *userdata, unused uint32_t epoll_events)
+{
+	struct daemon *daemon = userdata;
+
+	attribution_on_address_change(daemon->attribution);
+}
+
+static void on_process_exits(void *userdata, unused uint32_t epoll_events)
+{
+	struct daemon *daemon = userdata;
+
+	process_table_read_exits(daemon->processes);
+}
+
+/* Counters as they stand now go into the last records. A second signal does not wait for them. */
+static void on_terminate(void *userdata, unused int signal_number)
+{
+	struct daemon *daemon = userdata;
+
+	if (daemon->is_stopping) {
+		stop(daemon);
+		return;
+	}
+	daemon->is_stopping = true;
+	loop_notify("STOPPING=1");
+	if (loop_add_timer(daemon->loop, clock_now_ns() + LAST_LISTING_NS, on_stop_due, daemon,
+			   &daemon->stop_timer) < 0 ||
+	    (!conntrack_is_listing(daemon->conntrack) &&
+	     conntrack_list(daemon->conntrack, CONNTRACK_LISTING_SWEEP) < 0))
+		stop(daemon);
+}
+
+static void on_hangup(unused void *userdata, unused int signal_number)
+{
+	log_notice("SIGHUP: the configuration is read at the start only; it stays as it is");
+}
+
+static int add_signals(struct daemon *daemon)
+{
+	static const struct {
+		int number;
+		loop_on_signal handler;
+	} handled[] = {{SIGTERM, on_terminate}, {SIGINT, on_terminate}, {SIGHUP, on_hangup}};
+
+	_Static_assert(array_length(handled) <= array_length(((struct daemon *)0)->signals), "");
+	for (size_t i = 0; i < array_length(handled); i++) {
+		int r = loop_add_signal(daemon->loop, handled[i].number, handled[i].handler, daemon,
+					&daemon->signals[i]);
+
+		if (r < 0)
+			return r;
+	}
+	/* A reader of our standard output or a collector that goes away is an error of that write.
+	 */
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static int open_exporters(struct daemon *daemon, bool is_terminal)
+{
+	struct exporter_context context = {
+		.loop = daemon->loop, .boot_ns = clock_now_ns(), .is_terminal = is_terminal};
+	size_t count = daemon->config->exporter_count;
+
+	daemon->exporters = calloc(count ? count : 1, sizeof(*daemon->exporters));
+	if (!daemon->exporters)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		int r = exporter_new(&daemon->config->exporters[i], &context,
+				     &daemon->exporters[i]);
+
+		if (r < 0)
+			return r;
+		daemon->exporter_count++;
+	}
+	return 0;
+}
+
+static int open_attribution(struct daemon *daemon)
+{
+	struct attribution_options options = {.methods = daemon->config->attribution.methods,
+					      .proc_fd = daemon->proc_fd};
+	int r = attribution_new(&options, &daemon->attribution);
+
+	if (r < 0) {
+		log_error("cannot ask the kernel for sockets: %s", strerror(-r));
+		return r;
+	}
+	return loop_add_io(daemon->loop, attribution_get_address_fd(daemon->attribution), EPOLLIN,
+			   on_address_change, daemon, &daemon->address_source);
+}
+
+static int open_processes(struct daemon *daemon)
+{
+	const struct prerequisites_state *state = prerequisites_get_state(daemon->prerequisites);
+	struct process_table_options options = {
+		.proc_fd = daemon->proc_fd,
+		.sample_interval_ns = daemon->config->processes.sample_interval_ns,
+		.delay_accounting = state->has_delay_accounting,
+	};
+	int r = process_table_new(&options, &daemon->processes);
+
+	if (r < 0) {
+		log_error("cannot watch processes: %s", strerror(-r));
+		return r;
+	}
+	if (!process_table_has_taskstats(daemon->processes))
+		log_warning("taskstats is not to be had here (it answers in the initial user "
+			    "namespace, with CAP_NET_ADMIN): CPU time is counted in clock ticks, "
+			    "I/O wait is unknown");
+	if (process_table_get_exit_fd(daemon->processes) >= 0) {
+		r = loop_add_io(daemon->loop, process_table_get_exit_fd(daemon->processes), EPOLLIN,
+				on_process_exits, daemon, &daemon->exit_source);
+		if (r < 0)
+			return r;
+	}
+	return loop_add_timer(daemon->loop, clock_now_ns(), on_samples_due, daemon,
+			      &daemon->sample_timer);
+}
+
+static int open_conntrack(struct daemon *daemon)
+{
+	struct conntrack_options options = {
+		.receive_buffer_bytes = daemon->config->conntrack.receive_buffer_bytes,
+		.receive_buffer_max_bytes = daemon->config->conntrack.receive_buffer_max_bytes,
+		.handlers = pipeline_get_conntrack_handlers(daemon->pipeline),
+	};
+	int r = loop_add_timer(daemon->loop, UINT64_MAX, on_sweep_due, daemon,
+			       &daemon->sweep_timer);
+
+	if (r < 0)
+		return r;
+	pipeline_set_on_listed(daemon->pipeline, on_listed, daemon);
+	r = conntrack_new(daemon->loop, &options, &daemon->conntrack);
+	if (r < 0) {
+		log_error("cannot listen to connection tracking: %s%s", strerror(-r),
+			  r == -EPERM ? " (CAP_NET_ADMIN is needed)" : "");
+		return r;
+	}
+	pipeline_set_conntrack(daemon->pipeline, daemon->conntrack);
+	return 0;
+}
+
+static int open_pipeline(struct daemon *daemon)
+{
+	struct pipeline_parts parts = {
+		.loop = daemon->loop,
+		.attribution = daemon->attribution,
+		.processes = daemon->processes,
+		.exporters = daemon->exporters,
+		.exporter_count = daemon->exporter_count,
+	};
+
+	return pipeline_new(daemon->config, &parts, &daemon->pipeline);
+}
+
+static int open_parts(struct daemon *daemon, const struct daemon_options *options)
+{
+	int r = add_signals(daemon);
+
+	if (r < 0)
+		return r;
+	r = prerequisites_new(daemon->config, options->state_directory, &daemon->prerequisites);
+	if (r < 0)
+		return r;
+	r = open_exporters(daemon, options->is_terminal);
+	if (r < 0)
+		return r;
+	r = open_processes(daemon);
+	if (r < 0)
+		return r;
+	r = open_attribution(daemon);
+	if (r < 0)
+		return r;
+	r = open_pipeline(daemon);
+	if (r < 0)
+		return r;
+	return open_conntrack(daemon);
+}
+
+int daemon_new(const struct daemon_options *options, struct daemon **ret)
+{
+	cleanup(daemon_free_cleanup) struct daemon *daemon = calloc(1, sizeof(*daemon));
+	int r;
+
+	if (!daemon)
+		return -ENOMEM;
+	daemon->config = options->config;
+	daemon->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (daemon->proc_fd < 0) {
+		r = -errno;
+		log_error("/proc: %s", strerror(-r));
+		return r;
+	}
+	r = loop_new(&daemon->loop);
+	if (r < 0)
+		return r;
+	r = open_parts(daemon, options);
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&daemon);
+	return 0;
+}
+
+void daemon_free(struct daemon *daemon)
+{
+	if (!daemon)
+		return;
+	loop_source_free(daemon->stop_timer);
+	loop_source_free(daemon->sweep_timer);
+	loop_source_free(daemon->sample_timer);
+	loop_source_free(daemon->address_source);
+	loop_source_free(daemon->exit_source);
+	for (size_t i = 0; i < array_length(daemon->signals); i++)
+		loop_source_free(daemon->signals[i]);
+	conntrack_free(daemon->conntrack);
+	pipeline_free(daemon->pipeline);
+	attribution_free(daemon->attribution);
+	process_table_free(daemon->processes);
+	for (size_t i = 0; i < daemon->exporter_count; i++)
+		exporter_free(daemon->exporters[i]);
+	free(daemon->exporters);
+	prerequisites_free(daemon->prerequisites);
+	loop_free(daemon->loop);
+	if (daemon->proc_fd >= 0)
+		close(daemon->proc_fd);
+	free(daemon);
+}
+
+int daemon_run(struct daemon *daemon)
+{
+	loop_use_watchdog(daemon->loop);
+	loop_notify("READY=1");
+	return loop_run(daemon->loop);
+}

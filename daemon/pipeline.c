@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "pipeline.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "record_builder.h"
+
+enum { RETRY_STAGES = 4, SMALLEST_QUEUE = 64 };
+
+static const uint64_t retry_delays_ns[RETRY_STAGES] = {2 * NS_PER_MS, 20 * NS_PER_MS,
+						       200 * NS_PER_MS, 2 * NS_PER_SEC};
+
+/* A sample this old still serves as the base of a flow that begins now. */
+#define BASE_AGE_NS (10 * NS_PER_MS)
+
+struct retry {
+	struct flow *flow;
+	uint64_t flow_id; /* differs from the flow's: it has left */
+	uint64_t due_ns;
+};
+
+/* First in, first out: all of one stage wait equally long. */
+struct retry_queue {
+	struct retry *items;
+	size_t size, first, count;
+};
+
+struct pipeline {
+	struct pipeline_parts parts;
+	struct pipeline_counters counters;
+	struct config_flows config; /* prefixes borrowed */
+	struct flow_table *flows;
+	struct conntrack *conntrack;
+	struct loop_source *retry_timer;
+	struct retry_queue retries[RETRY_STAGES];
+	void (*on_listed)(void *userdata);
+	void *on_listed_userdata;
+};
+
+DEFINE_CLEANUP(struct pipeline *, pipeline_free);
+
+static int retry_queue_add(struct retry_queue *queue, struct retry retry)
+{
+	if (queue->count == queue->size) {
+		size_t size = queue->size ? queue->size * 2 : SMALLEST_QUEUE;
+		struct retry *items = malloc(size * sizeof(*items));
+
+		if (!items)
+			return -ENOMEM;
+		for (size_t i = 0; i < queue->count; i++)
+			items[i] = queue->items[(queue->first + i) % queue->size];
+		free(queue->items);
+		*queue = (struct retry_queue){.items = items, .size = size, .count = queue->count};
+	}
+	queue->items[(queue->first + queue->count++) % queue->size] = retry;
+	return 0;
+}
+
+static struct retry *retry_queue_first(struct retry_queue *queue)
+{
+	return queue->count ? &queue->items[queue->first] : NULL;
+}
+
+static void retry_queue_drop_first(struct retry_queue *queue)
+{
+	queue->first = (queue->first + 1) % queue->size;
+	queue->count--;
+}
+
+/* The socket as its owner sees it: before NAT for the initiator, after NAT for the responder. */
+static struct socket_tuple socket_of(const struct flow *flow, bool initiator)
+{
+	const struct flow_tuple *tuple = &flow->key.tuple;
+	struct socket_tuple socket = {
+		.family = flow->key.family,
+		.protocol = flow->key.protocol,
+		.icmp_id = flow->key.icmp_id,
+		.netns = flow->key.netns,
+	};
+
+	if (initiator) {
+		socket.local = tuple->src;
+		socket.local_port = tuple->src_port;
+		socket.remote = tuple->dst;
+		socket.remote_port = tuple->dst_port;
+	} else if (flow->reply) {
+		socket.local = flow->reply->src;
+		socket.local_port = flow->reply->src_port;
+		socket.remote = flow->reply->dst;
+		socket.remote_port = flow->reply->dst_port;
+	} else {
+		socket.local = tuple->dst;
+		socket.local_port = tuple->dst_port;
+		socket.remote = tuple->src;
+		socket.remote_port = tuple->src_port;
+	}
+	return socket;
+}
+
+static void set_base(struct flow_end *end, const struct process_usage *usage)
+{
+	end->base_ns = usage->taken_ns;
+	end->base_cpu_ns = usage->cpu_ns;
+	end->base_minor_faults = (uint32_t)usage->minor_faults;
+	end->base_major_faults = (uint32_t)usage->major_faults;
+	end->base_iowait_ns = usage->iowait_ns;
+}
+
+/* What the process had used when the flow began: nothing, where it is younger than the flow. */
+static void take_base(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
+		      uint64_t now_ns)
+{
+	const struct process_identity *identity = process_get_identity(end->process);
+	struct process_usage usage;
+
+	end->base_ns = 0;
+	if (identity->start_ns >= flow->start_ns) {
+		end->base_ns = identity->start_ns;
+		end->base_cpu_ns = 0;
+		end->base_minor_faults = end->base_major_faults = 0;
+		end->base_iowait_ns = 0;
+		return;
+	}
+	if (process_table_sample(pipeline->parts.processes, end->process, now_ns,
+				 now_ns - BASE_AGE_NS, &usage) == 0)
+		set_base(end, &usage);
+}
+
+static void take_owner(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
+		       const struct ownership *owner, uint64_t now_ns)
+{
+	struct process *process = NULL;
+	bool is_same;
+
+	if (owner->process.pid > 0) {
+		process = process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
+		if (!process && end->process)
+			return; /* the one that is known is better than one that is gone */
+	}
+	end->method = owner->method;
+	end->reason = owner->reason;
+	end->is_provisional = owner->is_provisional;
+	end->has_uid = owner->has_uid;
+	end->uid = owner->uid;
+	if (owner->process.pid > 0 && !process) {
+		end->method = OWNERSHIP_NONE;
+		end->reason = OWNERSHIP_REASON_EXITED;
+	}
+	is_same = process == end->process;
+	process_table_release(pipeline->parts.processes, end->process);
+	end->process = process;
+	if (process && !is_same)
+		take_base(pipeline, flow, end, now_ns);
+}
+
+static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,
+			  uint64_t now_ns)
+{
+	struct ownership_query query = {
+		.socket = socket_of(flow, end == &flow->src),
+		.when_ns = flow->start_ns,
+		.initiator = end == &flow->src,
+	};
+	struct ownership current = {.method = end->method, .is_provisional = end->is_provisional};
+	struct ownership answer;
+
+	end->attempts++;
+	attribution_find_owner(pipeline->parts.attribution, &query, now_ns, &answer);
+	if (!ownership_is_better(&answer, &current))
+		return;
+	if (end->attempts > 1)
+		pipeline->counters.retries_better++;
+	take_owner(pipeline, flow, end, &answer, now_ns);
+}
+
+static void arm_retry_timer(struct pipeline *pipeline)
+{
+	uint64_t due_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < RETRY_STAGES; i++) {
+		struct retry *first = retry_queue_first(&pipeline->retries[i]);
+
+		if (first && first->due_ns < due_ns)
+			due_ns = first->due_ns;
+	}
+	if (due_ns != UINT64_MAX)
+		loop_source_set_time(pipeline->retry_timer, due_ns);
+}
+
+static void remember_retry(struct pipeline *pipeline, struct flow *flow, size_t stage,
+			   uint64_t now_ns)
+{
+	struct retry retry = {
+		.flow = flow, .flow_id = flow->id, .due_ns = now_ns + retry_delays_ns[stage]};
+
+	if (retry_queue_add(&pipeline->retries[stage], retry) < 0)
+		pipeline->counters.retries_dropped++;
+}
+
+static bool is_provisional(const struct flow *flow)
+{
+	return flow->src.is_provisional || flow->dst.is_provisional;
+}
+
+static void ask_again(struct pipeline *pipeline, struct flow *flow, uint64_t now_ns)
+{
+	pipeline->counters.retries++;
+	if (flow->src.is_provisional)
+		ask_for_owner(pipeline, flow, &flow->src, now_ns);
+	if (flow->dst.is_provisional)
+		ask_for_owner(pipeline, flow, &flow->dst, now_ns);
+}
+
+static void run_retries(struct pipeline *pipeline, size_t stage, uint64_t now_ns)
+{
+	struct retry_queue *queue = &pipeline->retries[stage];
+	struct retry *first;
+
+	while ((first = retry_queue_first(queue)) && first->due_ns <= now_ns) {
+		struct retry retry = *first;
+
+		retry_queue_drop_first(queue);
+		if (retry.flow->id != retry.flow_id || !is_provisional(retry.flow))
+			continue;
+		ask_again(pipeline, retry.flow, now_ns);
+		if (is_provisional(retry.flow) && stage + 1 < RETRY_STAGES)
+			remember_retry(pipeline, retry.flow, stage + 1, now_ns);
+	}
+}
+
+static void on_retry_due(void *userdata, uint64_t now_ns)
+{
+	struct pipeline *pipeline = userdata;
+
+	for (size_t stage = 0; stage < RETRY_STAGES; stage++)
+		run_retries(pipeline, stage, now_ns);
+	arm_retry_timer(pipeline);
+}
+
+static void on_flow_open(void *userdata, struct flow *flow)
+{
+	struct pipeline *pipeline = userdata;
+	uint64_t now_ns = clock_now_ns();
+
+	ask_for_owner(pipeline, flow, &flow->src, now_ns);
+	ask_for_owner(pipeline, flow, &flow->dst, now_ns);
+	if (is_provisional(flow)) {
+		remember_retry(pipeline, flow, 0, now_ns);
+		arm_retry_timer(pipeline);
+	}
+}
+
+static void on_flow_close(void *userdata, struct flow *flow)
+{
+	struct pipeline *pipeline = userdata;
+
+	process_table_release(pipeline->parts.processes, flow->src.process);
+	process_table_release(pipeline->parts.processes, flow->dst.process);
+}
+
+static void describe_end(struct pipeline *pipeline, const struct flow *flow,
+			 const struct flow_end *end, uint64_t end_ns, uint64_t now_ns,
+			 struct record_process *ret)
+{
+	*ret = (struct record_process){0};
+	if (!end->process) {
+		if (end->has_uid)
+			process_table_find_user_name(pipeline->parts.processes, end->uid, now_ns,
+						     ret->socket_user_name);
+		return;
+	}
+	ret->identity = process_get_identity(end->process);
+	ret->has_usage = process_table_sample(pipeline->parts.processes, end->process, now_ns,
+					      end_ns, &ret->usage) == 0;
+	ret->peak_memory_bytes = process_get_peak_memory(end->process, flow->start_ns);
+}
+
+static bool is_wanted(const struct pipeline *pipeline, const struct flow *flow)
+{
+	return !pipeline->config.only_local || flow->src.method != OWNERSHIP_REMOTE ||
+	       flow->dst.method != OWNERSHIP_REMOTE;
+}
+
+static void on_flow_report(void *userdata, struct flow *flow, const struct flow_report *report)
+{
+	struct pipeline *pipeline = userdata;
+	uint64_t now_ns = clock_now_ns();
+	struct record_process src, dst;
+	struct flow_record record;
+
+	if (!is_wanted(pipeline, flow)) {
+		pipeline->counters.records_filtered++;
+		return;
+	}
+	if (is_provisional(flow))
+		ask_again(pipeline, flow, now_ns);
+	describe_end(pipeline, flow, &flow->src, report->end_ns, now_ns, &src);
+	describe_end(pipeline, flow, &flow->dst, report->end_ns, now_ns, &dst);
+	record_builder_build(flow, report, &src, &dst, clock_wall_offset_ns(), &record);
+	pipeline->counters.records++;
+	for (size_t i = 0; i < pipeline->parts.exporter_count; i++)
+		exporter_export(pipeline->parts.exporters[i], &record);
+	if (report->is_last)
+		return;
+	if (src.has_usage)
+		set_base(&flow->src, &src.usage);
+	if (dst.has_usage)
+		set_base(&flow->dst, &dst.usage);
+}
+
+static bool contains(const struct config_prefixes *prefixes, enum ip_family family,
+		     const struct ip_address *address)
+{
+	for (size_t i = 0; i < prefixes->count; i++)
+		if (ip_prefix_contains(&prefixes->items[i], family, address))
+			return true;
+	return false;
+}
+
+/* include: one of the ends is in it. exclude: one of the ends is in it, and that wins. */
+static bool passes_filter(const struct config_flows *config, const struct flow_key *key)
+{
+	const struct flow_tuple *tuple = &key->tuple;
+
+	if (config->include.count && !contains(&config->include, key->family, &tuple->src) &&
+	    !contains(&config->include, key->family, &tuple->dst))
+		return false;
+	return !contains(&config->exclude, key->family, &tuple->src) &&
+	       !contains(&config->exclude, key->family, &tuple->dst);
+}
+
+static void on_conntrack_event(void *userdata, const struct flow_event *event)
+{
+	struct pipeline *pipeline = userdata;
+
+	if (!passes_filter(&pipeline->config, &event->key)) {
+		if (event->type == FLOW_EVENT_NEW)
+			pipeline->counters.flows_filtered++;
+		return;
+	}
+	/* The event that tells of the close carries no counters (ctnetlink_conntrack_event() in
+	 * nf_conntrack_netlink.c): fetch them. If the entry is gone its DESTROY has them. */
+	if (event->type == FLOW_EVENT_CLOSED) {
+		if (pipeline->config.report_tcp_end != CONFIG_TCP_END_CLOSE ||
+		    !pipeline->conntrack ||
+		    !flow_table_find(pipeline->flows, &event->key, event->conntrack_id) ||
+		    conntrack_query(pipeline->conntrack, &event->key, event->conntrack_id) < 0)
+			return;
+	}
+	flow_table_handle_event(pipeline->flows, event);
+}
+
+static struct flow_listing to_flow_listing(enum conntrack_listing listing, bool is_torn)
+{
+	return (struct flow_listing){
+		.is_first = listing == CONNTRACK_LISTING_START,
+		.is_resync = listing == CONNTRACK_LISTING_RESYNC,
+		.is_complete = !is_torn,
+	};
+}
+
+static void on_listing_begins(void *userdata, enum conntrack_listing listing)
+{
+	struct pipeline *pipeline = userdata;
+	struct flow_listing flow_listing = to_flow_listing(listing, false);
+
+	flow_table_begin_listing(pipeline->flows, &flow_listing);
+}
+
+static void on_listed(void *userdata, enum conntrack_listing listing, bool is_torn)
+{
+	struct pipeline *pipeline = userdata;
+	struct flow_listing flow_listing = to_flow_listing(listing, is_torn);
+	uint64_t now_ns = clock_now_ns();
+
+	flow_table_end_listing(pipeline->flows, &flow_listing, now_ns);
+	flow_table_run_timeouts(pipeline->flows, now_ns);
+	if (pipeline->on_listed)
+		pipeline->on_listed(pipeline->on_listed_userdata);
+}
+
+struct conntrack_handlers pipeline_get_conntrack_handlers(struct pipeline *pipeline)
+{
+	return (struct conntrack_handlers){
+		.on_event = on_conntrack_event,
+		.on_listing_begins = on_listing_begins,
+		.on_listed = on_listed,
+		.userdata = pipeline,
+	};
+}
+
+void pipeline_set_conntrack(struct pipeline *pipeline, struct conntrack *conntrack)
+{
+	pipeline->conntrack = conntrack;
+}
+
+void pipeline_set_on_listed(struct pipeline *pipeline, void (*handler)(void *userdata),
+			    void *userdata)
+{
+	pipeline->on_listed = handler;
+	pipeline->on_listed_userdata = userdata;
+}
+
+void pipeline_flush(struct pipeline *pipeline)
+{
+	flow_table_flush(pipeline->flows, clock_now_ns());
+}
+
+/* Nanoseconds since boot: a daemon that starts anew starts above every id its predecessor gave,
+ * because no host opens a thousand million flows a second. */
+static uint64_t first_flow_id(void)
+{
+	struct timespec boot;
+
+	clock_gettime(CLOCK_BOOTTIME, &boot);
+	return (uint64_t)boot.tv_sec * NS_PER_SEC + (uint64_t)boot.tv_nsec;
+}
+
+int pipeline_new(const struct config *config, const struct pipeline_parts *parts,
+		 struct pipeline **ret)
+{
+	cleanup(pipeline_free_cleanup) struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+	struct flow_table_options options = {
+		.max_flows = config->flows.max_flows,
+		.active_timeout_ns = config->flows.active_timeout_ns,
+		.idle_timeout_ns = config->flows.idle_timeout_ns,
+		.report_tcp_close = config->flows.report_tcp_end == CONFIG_TCP_END_CLOSE,
+		.start_ns = clock_now_ns(),
+		.first_id = first_flow_id(),
+		.handlers = {.on_open = on_flow_open,
+			     .on_report = on_flow_report,
+			     .on_close = on_flow_close},
+	};
+	int r;
+
+	if (!pipeline)
+		return -ENOMEM;
+	pipeline->parts = *parts;
+	pipeline->config = config->flows;
+	options.handlers.userdata = pipeline;
+	r = flow_table_new(&options, &pipeline->flows);
+	if (r < 0)
+		return r;
+	r = loop_add_timer(parts->loop, UINT64_MAX, on_retry_due, pipeline, &pipeline->retry_timer);
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&pipeline);
+	return 0;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	flow_table_free(pipeline->flows);
+	loop_source_free(pipeline->retry_timer);
+	for (size_t i = 0; i < RETRY_STAGES; i++)
+		free(pipeline->retries[i].items);
+	free(pipeline);
+}
+
+const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline)
+{
+	return pipeline->flows;
+}
+
+const struct pipeline_counters *pipeline_get_counters(const struct pipeline *pipeline)
+{
+	return &pipeline->counters;
+}

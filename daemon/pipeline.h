@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The way of a flow through the daemon: the kernel's event goes into the flow table; when a flow
+ * opens its ends are given their owners and what those had used by then is noted; when a record is
+ * due, the difference to that goes with it to the exporters.
+ *
+ * An owner that is only provisional (nobody has accepted the connection yet) is asked for again
+ * after 2, 20 and 200 ms and 2 s, and a last time before the flow's record goes out. */
+
+#include <stdint.h>
+
+#include "attribution/attribution.h"
+#include "config/config.h"
+#include "export/exporter.h"
+#include "flow/flow_table.h"
+#include "process/process_table.h"
+#include "runtime/loop.h"
+#include "sources/conntrack.h"
+
+struct pipeline;
+
+struct pipeline_parts {
+	struct loop *loop;
+	struct attribution *attribution;
+	struct process_table *processes;
+	struct exporter **exporters; /* all borrowed */
+	size_t exporter_count;
+};
+
+struct pipeline_counters {
+	uint64_t records;	   /* handed to the exporters */
+	uint64_t records_filtered; /* flows.only_local */
+	uint64_t flows_filtered;   /* flows.include, flows.exclude */
+	uint64_t retries, retries_better;
+	uint64_t retries_dropped; /* no memory to remember them */
+};
+
+int pipeline_new(const struct config *config, const struct pipeline_parts *parts,
+		 struct pipeline **ret);
+/* Does not report what is open; pipeline_flush() does. Accepts NULL. */
+void pipeline_free(struct pipeline *pipeline);
+
+/* The handlers to give to conntrack_new(); the pipeline asks "conntrack" about single flows once it
+ * is set. */
+struct conntrack_handlers pipeline_get_conntrack_handlers(struct pipeline *pipeline);
+void pipeline_set_conntrack(struct pipeline *pipeline, struct conntrack *conntrack);
+
+/* Called when a listing has been worked in; NULL: nobody. */
+void pipeline_set_on_listed(struct pipeline *pipeline, void (*on_listed)(void *userdata),
+			    void *userdata);
+
+/* Reports all that is open (end reason 4), at the end of the program. */
+void pipeline_flush(struct pipeline *pipeline);
+
+const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline);
+const struct pipeline_counters *pipeline_get_counters(const struct pipeline *pipeline);

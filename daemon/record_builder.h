@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* A due flow, its ends' processes and what those used since the last record, as one record. Pure. */
+
+#include "flow/flow_record.h"
+#include "flow/flow_table.h"
+#include "process/process_table.h"
+
+/* What is known of one end's process at the time of the record. */
+struct record_process {
+	const struct process_identity *identity; /* NULL: nobody is named */
+	bool has_usage;
+	struct process_usage usage; /* at the end of the span */
+	uint64_t peak_memory_bytes; /* within the span; 0: not known */
+	char socket_user_name
+		[USER_NAME_SIZE]; /* where nobody is named, but the socket has a user */
+};
+
+/* "wall_offset_ns": wall time - monotonic time. The record borrows from the flow and the
+ * identities. */
+void record_builder_build(const struct flow *flow, const struct flow_report *report,
+			  const struct record_process *src, const struct record_process *dst,
+			  int64_t wall_offset_ns, struct flow_record *ret);
