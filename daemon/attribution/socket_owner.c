@@ -241,8 +241,10 @@ static void tell_common_holder(struct socket_owner *owner, const struct socket_o
 
 static void as_listener(struct ownership *answer)
 {
-	if (answer->process.pid)
+	if (answer->process.pid) {
 		answer->method = OWNERSHIP_LISTENER;
+		answer->reason = OWNERSHIP_REASON_NONE;
+	}
 	answer->is_provisional = true;
 }
 
@@ -270,6 +272,10 @@ static void find_tcp(struct socket_owner *owner, const struct socket_owner_query
 	struct sock_diag_socket socket;
 	int r = find_socket(owner, query, &socket);
 
+	if (r == -ENOENT && !query->query->initiator) {
+		tell_listeners(owner, query, ret);
+		return;
+	}
 	if (r < 0) {
 		set_none(ret, reason_of(r));
 		return;
@@ -291,8 +297,9 @@ static void find_tcp(struct socket_owner *owner, const struct socket_owner_query
 		tell_holder(owner, query, &socket, ret);
 		return;
 	}
-	if (socket.state == SOCK_DIAG_SYN_RECV || socket.state == SOCK_DIAG_NEW_SYN_RECV ||
-	    socket.state == SOCK_DIAG_ESTABLISHED || socket.state == SOCK_DIAG_CLOSE_WAIT)
+	/* Not accepted yet, or closed before anybody looked (TIME_WAIT): whoever listens there is all
+	 * that can still be told of the accepting side. */
+	if (!query->query->initiator)
 		tell_listeners(owner, query, ret);
 	else
 		set_none(ret, OWNERSHIP_REASON_CLOSED);
