@@ -22,6 +22,7 @@ struct netlink_channel {
 	uint32_t sequence;
 	uint32_t port;
 	bool dumping, torn;
+	uint64_t batches;
 	struct mmsghdr headers[BATCH];
 	struct iovec vectors[BATCH];
 	struct sockaddr_nl senders[BATCH];
@@ -112,6 +113,11 @@ ssize_t netlink_channel_set_receive_buffer(struct netlink_channel *channel, size
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &length) < 0)
 		return -errno;
 	return value;
+}
+
+uint64_t netlink_channel_get_batches(const struct netlink_channel *channel)
+{
+	return channel->batches;
 }
 
 static int send_request(struct netlink_channel *channel, struct nlmsghdr *request)
@@ -211,6 +217,7 @@ static int read_batch(struct netlink_channel *channel, unsigned most, struct rea
 {
 	int count = receive_datagrams(channel, most < BATCH ? most : BATCH);
 
+	channel->batches++;
 	for (int i = 0; i < count; i++) {
 		int r = handle_datagram(reading, &channel->headers[i].msg_hdr,
 					channel->headers[i].msg_len);

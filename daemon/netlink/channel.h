@@ -57,6 +57,10 @@ int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *re
 /* Sends a dump request and returns; -EBUSY while one is going on. */
 int netlink_channel_dump(struct netlink_channel *channel, struct nlmsghdr *request);
 
+/* How many times messages were taken from the kernel: those of one number were there before the time
+ * at which the first of them is handled. */
+uint64_t netlink_channel_get_batches(const struct netlink_channel *channel);
+
 /* Reads up to "most" messages without waiting. One of the outcomes above; -ENOBUFS when messages
  * were lost (the next call goes on after them); another negative errno, or what "on_message"
  * returned. */

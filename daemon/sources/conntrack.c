@@ -43,20 +43,34 @@ DEFINE_CLEANUP(struct conntrack *, conntrack_free);
 /* What the handler of one batch of messages needs. */
 struct batch {
 	struct conntrack *conntrack;
+	const struct netlink_channel *channel;
+	uint64_t number;
 	struct conntrack_parse_context context;
 	bool is_answer;
-	unsigned seen;
 };
 
-static struct batch batch_begin(struct conntrack *conntrack, bool is_answer)
+static struct batch batch_begin(struct conntrack *conntrack, const struct netlink_channel *channel,
+				bool is_answer)
 {
 	return (struct batch){
 		.conntrack = conntrack,
+		.channel = channel,
 		.context = {.timeouts = &conntrack->timeouts,
-			    .now_ns = clock_now_ns(),
 			    .wall_offset_ns = clock_wall_offset_ns()},
 		.is_answer = is_answer,
 	};
+}
+
+/* The clock is read once a batch of the channel, after the kernel gave it: whatever a message tells
+ * happened before. */
+static void batch_take_time(struct batch *batch)
+{
+	uint64_t number = netlink_channel_get_batches(batch->channel);
+
+	if (batch->number == number && batch->context.now_ns)
+		return;
+	batch->number = number;
+	batch->context.now_ns = clock_now_ns();
 }
 
 static int on_message(const struct nlmsghdr *message, void *userdata)
@@ -64,13 +78,15 @@ static int on_message(const struct nlmsghdr *message, void *userdata)
 	struct batch *batch = userdata;
 	struct conntrack *conntrack = batch->conntrack;
 	struct flow_event event;
-	int r = conntrack_parse(message, batch->is_answer, &batch->context, &event);
+	int r;
+
+	batch_take_time(batch);
+	r = conntrack_parse(message, batch->is_answer, &batch->context, &event);
 
 	if (r < 0)
 		conntrack->counters.malformed++;
 	if (r != CONNTRACK_PARSED)
 		return 0;
-	batch->seen++;
 	switch (event.type) {
 	case FLOW_EVENT_NEW:
 		conntrack->counters.events_new++;
@@ -123,7 +139,7 @@ static void note_overrun(struct conntrack *conntrack)
 static void on_events_readable(void *userdata, unused uint32_t epoll_events)
 {
 	struct conntrack *conntrack = userdata;
-	struct batch batch = batch_begin(conntrack, false);
+	struct batch batch = batch_begin(conntrack, conntrack->events, false);
 	int r = netlink_channel_receive(conntrack->events, EVENTS_PER_TURN, on_message, &batch);
 
 	if (r == -ENOBUFS)
@@ -152,7 +168,7 @@ static void finish_listing(struct conntrack *conntrack, bool is_torn)
 static void on_listing_readable(void *userdata, unused uint32_t epoll_events)
 {
 	struct conntrack *conntrack = userdata;
-	struct batch batch = batch_begin(conntrack, true);
+	struct batch batch = batch_begin(conntrack, conntrack->listing, true);
 	int r = netlink_channel_receive(conntrack->listing, LISTED_PER_TURN, on_message, &batch);
 
 	if (r == NETLINK_DONE || r == NETLINK_TORN)
@@ -216,6 +232,7 @@ static int on_answer(const struct nlmsghdr *message, void *userdata)
 	struct answer *answer = userdata;
 	struct flow_event event;
 
+	batch_take_time(&answer->batch);
 	if (conntrack_parse(message, true, &answer->batch.context, &event) != CONNTRACK_PARSED) {
 		answer->batch.conntrack->counters.malformed++;
 		return 0;
@@ -231,7 +248,7 @@ static int on_answer(const struct nlmsghdr *message, void *userdata)
 int conntrack_query(struct conntrack *conntrack, const struct flow_key *key, uint32_t conntrack_id)
 {
 	char buffer[512];
-	struct answer answer = {.batch = batch_begin(conntrack, true),
+	struct answer answer = {.batch = batch_begin(conntrack, conntrack->questions, true),
 				.conntrack_id = conntrack_id};
 	struct nlmsghdr *request = conntrack_encode_query(buffer, key);
 	int r;
