@@ -179,12 +179,13 @@ static void take_exit(struct process *process, const struct task_figures *total,
 		      uint64_t peak_bytes)
 {
 	struct process_usage *usage = &process->usage;
+	uint64_t cpu_ns = is_sum ? total->cpu_ns : taskstats_find_exit_cpu(total);
 
 	process->has_exit_record = true;
 	process->has_usage = true;
 	usage->has_faults |= !is_sum;
-	if (total->cpu_ns > usage->cpu_ns)
-		usage->cpu_ns = total->cpu_ns;
+	if (cpu_ns > usage->cpu_ns)
+		usage->cpu_ns = cpu_ns;
 	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns)
 		usage->iowait_ns = total->io_delay_ns;
 	if (!is_sum && total->minor_faults > usage->minor_faults)

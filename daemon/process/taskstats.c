@@ -30,6 +30,8 @@ enum field {
 	FIELD_VERSION = 0,
 	FIELD_EXIT_CODE = 4,
 	FIELD_FLAGS = 8,
+	FIELD_RUN_COUNT = 16,
+	FIELD_RUN_DELAY = 24,
 	FIELD_CPU_END = 32, /* behind cpu_delay_total; the others likewise */
 	FIELD_BLKIO_COUNT = 32,
 	FIELD_BLKIO_DELAY = 40,
@@ -46,6 +48,7 @@ enum field {
 	FIELD_MINOR_FAULTS = 168,
 	FIELD_MAJOR_FAULTS = 176,
 	FIELD_PEAK_MEMORY = 200,
+	FIELD_VOLUNTARY_SWITCHES = 272,
 	FIELD_FREEPAGES_COUNT = 312,
 	FIELD_FREEPAGES_END = 328,
 	FIELD_THRASHING_COUNT = 328,
@@ -57,7 +60,8 @@ enum field {
 };
 
 enum {
-	SMALLEST_LENGTH = 208, /* up to the peak memory, which version 3 brought */
+	SMALLEST_LENGTH = 280, /* up to the context switches: every kernel since 2.6.20 has them */
+	LONGEST_TICK_NS = 10000000, /* HZ = 100 */
 	VERSION_BLKIO_HAS_SWAPIN = 11,
 	VERSION_GROUP = 12,
 	VERSION_SHIFTED_FIRST = 14,
@@ -152,6 +156,9 @@ int taskstats_parse(const void *bytes, size_t length, struct task_figures *ret)
 	memcpy(&figures.version, reader.bytes + FIELD_VERSION, sizeof(figures.version));
 	reader.shift = find_shift(figures.version, length);
 	figures.cpu_ns = read_u64(&reader, FIELD_CPU_RUN_VIRTUAL);
+	figures.run_count = read_u64(&reader, FIELD_RUN_COUNT);
+	figures.run_delay_ns = read_u64(&reader, FIELD_RUN_DELAY);
+	figures.voluntary_switches = read_u64(&reader, FIELD_VOLUNTARY_SWITCHES);
 	figures.io_delay_ns = read_io_delay(&reader, figures.version);
 	figures.delay_count = sum_delay_counts(&reader);
 	figures.elapsed_us = read_u64(&reader, FIELD_ELAPSED);
@@ -171,6 +178,20 @@ int taskstats_parse(const void *bytes, size_t length, struct task_figures *ret)
 	figures.name[sizeof(figures.name) - 1] = '\0';
 	*ret = figures;
 	return 0;
+}
+
+uint64_t taskstats_find_exit_cpu(const struct task_figures *figures)
+{
+	uint64_t lived_ns = figures->elapsed_us * 1000, ran_ns;
+
+	if (figures->voluntary_switches || !figures->run_count || lived_ns < figures->run_delay_ns)
+		return figures->cpu_ns;
+	ran_ns = lived_ns - figures->run_delay_ns;
+	/* Time that a hypervisor or interrupts took is in there too, but not behind by more than a
+	 * tick: so no more than that is added. */
+	if (ran_ns > figures->cpu_ns + LONGEST_TICK_NS)
+		ran_ns = figures->cpu_ns + LONGEST_TICK_NS;
+	return ran_ns > figures->cpu_ns ? ran_ns : figures->cpu_ns;
 }
 
 /* Attributes by type; what is unknown or does not fit is left out. */

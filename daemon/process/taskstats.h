@@ -18,9 +18,13 @@
 struct task_figures {
 	uint16_t version;
 	bool group_ended; /* the last task of its thread group (AGROUP, version 12) */
-	/* Exact at a task's exit, but without what it used in exit itself. */
+	/* In an exit record behind by up to a timer tick, and without what the task used in exit
+	 * itself: see taskstats_find_exit_cpu(). Of a group short of the same for each thread. */
 	uint64_t cpu_ns;
-	uint64_t io_delay_ns; /* block I/O, swapping in included */
+	uint64_t run_count,
+		run_delay_ns;	     /* how often it got a CPU, and how long it waited for one */
+	uint64_t voluntary_switches; /* how often it gave the CPU up of itself */
+	uint64_t io_delay_ns;	     /* block I/O, swapping in included */
 	uint64_t delay_count; /* delays of all kinds: above 0 only where they are accounted */
 	uint64_t elapsed_us;  /* since the task started; of a group the sum over its tasks */
 	/* The following in the figures of one task only, 0 in those of a group. */
@@ -44,6 +48,12 @@ struct taskstats_message {
 int taskstats_parse(const void *bytes, size_t length, struct task_figures *ret);
 /* 0, or -EBADMSG where it is not a TASKSTATS_CMD_NEW message. */
 int taskstats_parse_message(const struct nlmsghdr *message, struct taskstats_message *ret);
+
+/* CPU time of one task by its exit record. The kernel brings cpu_ns up to date at ticks and
+ * switches only, so that a process of 3 ms may end with 0 there. But a task that never slept used
+ * all of its life that it did not wait for a CPU, which is known to the microsecond. Of one that
+ * did sleep cpu_ns is what is certain. */
+uint64_t taskstats_find_exit_cpu(const struct task_figures *figures);
 
 struct taskstats_client;
 typedef void (*taskstats_on_exit)(const struct taskstats_message *message, void *userdata);
