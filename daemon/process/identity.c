@@ -2,6 +2,7 @@
 
 #include "process/identity.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -43,13 +44,39 @@ static void copy_comm(const struct procfs_stat *stat, char comm[COMM_LENGTH + 1]
 	comm[length] = '\0';
 }
 
+/* A leader that has ended has no memory, and so no executable; its other threads still do. */
+static ssize_t read_thread_link(int process_fd, char *path, size_t size)
+{
+	int fd = openat(process_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *tasks = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	ssize_t length = -1;
+
+	if (!tasks) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	while (length <= 0 && (entry = readdir(tasks))) {
+		char link[sizeof(entry->d_name) + sizeof("/exe")];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(link, sizeof(link), "%s/exe", entry->d_name);
+		length = readlinkat(dirfd(tasks), link, path, size);
+	}
+	closedir(tasks);
+	return length;
+}
+
 void identity_read_executable(int process_fd, const struct procfs_stat *stat,
 			      struct identity_facts *facts)
 {
-	/* Fails for kernel threads, for processes whose leader has exited, and without the right
-	 * to trace: then there is none. */
+	/* Kernel threads have none; of others it may not be readable without the right to trace. */
 	ssize_t length = readlinkat(process_fd, "exe", facts->executable, IDENTITY_PATH_SIZE - 1);
 
+	if (length <= 0 && stat->state == 'Z' && stat->threads > 1)
+		length = read_thread_link(process_fd, facts->executable, IDENTITY_PATH_SIZE - 1);
 	facts->has_executable = length > 0;
 	facts->executable[length > 0 ? length : 0] = '\0';
 	facts->executable_deleted =
@@ -60,7 +87,7 @@ void identity_read_executable(int process_fd, const struct procfs_stat *stat,
 }
 
 /* The "Uid:" line of /proc/PID/status: real, effective, saved, file system. */
-static bool read_uid(int process_fd, uid_t *ret)
+static int read_uid(int process_fd, uid_t *ret)
 {
 	cleanup_close int fd = openat(process_fd, "status", O_RDONLY | O_CLOEXEC);
 	char text[4096];
@@ -70,19 +97,19 @@ static bool read_uid(int process_fd, uid_t *ret)
 	unsigned long uid;
 
 	if (fd < 0)
-		return false;
+		return -errno;
 	length = read(fd, text, sizeof(text) - 1);
-	if (length <= 0)
-		return false;
+	if (length < 0)
+		return -errno;
 	text[length] = '\0';
 	line = strstr(text, "\nUid:\t");
 	if (!line)
-		return false;
+		return -EBADMSG;
 	uid = strtoul(line + 6, &end, 10);
 	if (end == line + 6)
-		return false;
+		return -EBADMSG;
 	*ret = (uid_t)uid;
-	return true;
+	return 0;
 }
 
 /* When a parent dies its number may be given out again before we look. */
@@ -116,22 +143,16 @@ int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_st
 		  struct procps *procps, struct identity_facts *ret)
 {
 	struct procps_identity seen;
-	int r;
+	int r = procps ? procps_read(procps, pid, &seen) : -ENOSYS;
 
-	ret->has_uid = false;
-	if (procps) {
-		r = procps_read(procps, pid, &seen);
-		if (r == -ESRCH)
-			return r;
-		if (r == 0 && seen.start_ticks != stat->start_ticks)
-			return -ESRCH;
-		if (r == 0) {
-			ret->uid = seen.uid;
-			ret->has_uid = true;
-		}
-	}
-	if (!ret->has_uid)
-		ret->has_uid = read_uid(process_fd, &ret->uid);
+	if (r == 0 && seen.start_ticks != stat->start_ticks)
+		return -ESRCH;
+	if (r == 0)
+		ret->uid = seen.uid;
+	else /* the library does not tell why it found nothing */
+		r = read_uid(process_fd, &ret->uid);
+	if (r < 0)
+		return r;
 	identity_read_executable(process_fd, stat, ret);
 	identity_read_parent(proc_fd, stat->parent, stat->start_ticks, ret);
 	return 0;

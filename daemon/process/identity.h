@@ -18,9 +18,9 @@ struct identity_facts {
 	char comm[COMM_LENGTH + 1];
 	char parent_name[IDENTITY_NAME_SIZE];
 	char executable[IDENTITY_PATH_SIZE]; /* without " (deleted)" */
-	uid_t uid;			     /* real; valid with has_uid */
+	uid_t uid;			     /* real */
 	pid_t parent;
-	bool has_uid, has_parent, has_parent_name, has_executable, executable_deleted;
+	bool has_parent, has_parent_name, has_executable, executable_deleted;
 };
 
 /* The name that belongs to a comm: itself, or, where it is as long as the kernel keeps and the base
@@ -40,7 +40,7 @@ void identity_read_executable(int process_fd, const struct procfs_stat *stat,
 void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 			  struct identity_facts *facts);
 
-/* Reads all of it. "procps" is NULL where "proc_fd" is not the /proc it sees. 0; -ESRCH or -ENOENT
- * where the process went away meanwhile. */
+/* Reads all of it. "procps" is NULL where "proc_fd" is not the /proc it sees. 0; a negative errno:
+ * -ESRCH or -ENOENT where the process went away meanwhile, -EMFILE. */
 int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_stat *stat,
 		  struct procps *procps, struct identity_facts *ret);

@@ -328,6 +328,7 @@ static struct process *read_new(struct process_table *table, struct process_id i
 	struct identity_facts facts;
 	struct procfs_stat stat;
 	struct process *process;
+	int r;
 
 	snprintf(path, sizeof(path), "%d", id.pid);
 	process_fd = sampler_open_file(&table->sampler, table->options.proc_fd, path,
@@ -341,9 +342,11 @@ static struct process *read_new(struct process_table *table, struct process_id i
 		return NULL;
 	identity.id.start_ticks = stat.start_ticks;
 	identity.start_ns = sampler_start_ns(&table->sampler, stat.start_ticks);
-	if (identity_read(table->options.proc_fd, process_fd, id.pid, &stat, table->procps,
-			  &facts) < 0 ||
-	    !facts.has_uid)
+	do
+		r = identity_read(table->options.proc_fd, process_fd, id.pid, &stat, table->procps,
+				  &facts);
+	while ((r == -EMFILE || r == -ENFILE) && sampler_make_room(&table->sampler));
+	if (r < 0)
 		return NULL;
 	users_find_name(table->users, facts.uid, now_ns, user_name);
 	process = process_new(&identity, &facts, user_name);

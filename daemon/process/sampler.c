@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "process/taskstats.h"
 
-enum { SMALLEST_LIMIT = 16, LARGEST_LIMIT = 65536 };
+enum { SMALLEST_LIMIT = 16, LARGEST_LIMIT = 65536, ROOM = 8 };
 
 /* Pids mean the same to us and to this /proc only if "self" there is us. */
 static bool is_own_proc(int proc_fd)
@@ -95,13 +95,24 @@ void sampler_keep(struct sampler *sampler, struct process *process, int stat_fd)
 	sampler->open_count++;
 }
 
+bool sampler_make_room(struct sampler *sampler)
+{
+	if (sampler->open_count == 0)
+		return false;
+	sampler->open_limit = sampler->open_count > 2 * ROOM ? sampler->open_count - ROOM
+							     : sampler->open_count / 2 + 1;
+	for (int i = 0; i < ROOM && forget_oldest(sampler); i++)
+		;
+	return true;
+}
+
 int sampler_open_file(struct sampler *sampler, int directory_fd, const char *path, int flags)
 {
 	int fd;
 
 	do
 		fd = openat(directory_fd, path, flags | O_CLOEXEC);
-	while (fd < 0 && (errno == EMFILE || errno == ENFILE) && forget_oldest(sampler));
+	while (fd < 0 && (errno == EMFILE || errno == ENFILE) && sampler_make_room(sampler));
 	return fd < 0 ? -errno : fd;
 }
 

@@ -49,7 +49,10 @@ void sampler_fini(struct sampler *sampler);
 void sampler_keep(struct sampler *sampler, struct process *process, int stat_fd);
 void sampler_forget(struct sampler *sampler, struct process *process);
 
-/* Opens "path" below /proc; gives up kept descriptors where there are no more to be had. */
+/* Others have used up what may be open: closes some kept descriptors and keeps fewer from now on.
+ * False where none are kept. */
+bool sampler_make_room(struct sampler *sampler);
+/* Opens "path" below a directory, making room where there are no more descriptors to be had. */
 int sampler_open_file(struct sampler *sampler, int directory_fd, const char *path, int flags);
 
 /* Reads a sample into process->usage and process->peak. SAMPLER_ALIVE, SAMPLER_GONE, or a negative
