@@ -46,7 +46,7 @@ struct process_list {
 	void *userdata;
 	struct hash_map processes;
 	uint64_t seed;
-	struct list_node unscanned, scanned, kept;
+	struct list_node unscanned, scanned, born, kept;
 	size_t kept_count;
 	uint64_t generation, listing;
 	pid_t newest;		  /* of the last refresh, 0: never */
@@ -71,6 +71,7 @@ int process_list_new(int proc_fd, process_list_on_gone on_gone, void *userdata,
 	list->seed = hash_seed_new();
 	list_init(&list->unscanned);
 	list_init(&list->scanned);
+	list_init(&list->born);
 	list_init(&list->kept);
 	/* Where it is missing every refresh reads /proc. */
 	list->loadavg_fd = openat(proc_fd, "loadavg", O_RDONLY | O_CLOEXEC);
@@ -108,6 +109,7 @@ static void forget(struct process_list *list, struct listed_process *process)
 	leave(list, process);
 	list->on_gone(process, list->userdata);
 	list_remove(&process->recent);
+	list_remove(&process->by_age);
 	list_remove(&process->node);
 	free(process);
 }
@@ -152,40 +154,6 @@ static int open_directory(int proc_fd, pid_t pid, struct procfs_stat *ret)
 	r = procfs_stat_read_fd(file, line, sizeof(line), ret);
 	ret->name = (struct text){0};
 	return r < 0 ? r : steal_fd(&directory);
-}
-
-static bool is_gone_error(int r)
-{
-	return r == -ENOENT || r == -ESRCH;
-}
-
-int process_list_enter(struct process_list *list, struct listed_process *process)
-{
-	struct procfs_stat stat;
-	int directory;
-
-	if (process->directory_fd >= 0) {
-		list_move_tail(&list->kept, &process->kept);
-		return process->directory_fd;
-	}
-	directory = open_directory(list->proc_fd, process->id.pid, &stat);
-	if (is_gone_error(directory) ||
-	    (directory >= 0 && stat.start_ticks != process->id.start_ticks)) {
-		if (directory >= 0)
-			close(directory);
-		process_list_remove(list, process);
-		/* Whoever has the number now is found by the next reading of /proc. */
-		list->newest = 0;
-		return -ESRCH;
-	}
-	if (directory < 0)
-		return directory;
-	if (list->kept_count >= MOST_KEPT_DIRECTORIES)
-		leave(list, container_of(list_first(&list->kept), struct listed_process, kept));
-	process->directory_fd = directory;
-	list_add_tail(&list->kept, &process->kept);
-	list->kept_count++;
-	return directory;
 }
 
 /* The process that a thread belongs to; "threads" of its stat tells whether there is a doubt. */
@@ -234,15 +202,54 @@ static int add_process(struct process_list *list, pid_t pid, bool is_listed)
 	process->parent = stat.parent;
 	process->uid = owner.st_uid;
 	process->last_fd = -1;
+	process->free_fd = -1;
 	process->directory_fd = -1;
 	process->seen = list->listing;
 	list_init(&process->node);
 	list_init(&process->recent);
 	list_init(&process->holders);
 	list_init(&process->kept);
+	list_init(&process->by_age);
 	list_add_tail(list->unscanned.next, &process->node);
-	list->generation++;
+	list_add_tail(list->born.next, &process->by_age);
+	process->born = ++list->generation;
 	return 0;
+}
+
+static bool is_gone_error(int r)
+{
+	return r == -ENOENT || r == -ESRCH;
+}
+
+int process_list_enter(struct process_list *list, struct listed_process *process)
+{
+	struct procfs_stat stat;
+	int directory;
+
+	if (process->directory_fd >= 0) {
+		list_move_tail(&list->kept, &process->kept);
+		return process->directory_fd;
+	}
+	directory = open_directory(list->proc_fd, process->id.pid, &stat);
+	if (is_gone_error(directory) ||
+	    (directory >= 0 && stat.start_ticks != process->id.start_ticks)) {
+		pid_t pid = process->id.pid;
+
+		process_list_remove(list, process);
+		if (directory >= 0) {
+			close(directory);
+			(void)add_process(list, pid, false);
+		}
+		return -ESRCH;
+	}
+	if (directory < 0)
+		return directory;
+	if (list->kept_count >= MOST_KEPT_DIRECTORIES)
+		leave(list, container_of(list_first(&list->kept), struct listed_process, kept));
+	process->directory_fd = directory;
+	list_add_tail(&list->kept, &process->kept);
+	list->kept_count++;
+	return directory;
 }
 
 /* The newest pid, or 0 where that is not told. */
@@ -380,6 +387,11 @@ struct list_node *process_list_get_unscanned(struct process_list *list)
 struct list_node *process_list_get_scanned(struct process_list *list)
 {
 	return &list->scanned;
+}
+
+struct list_node *process_list_get_born(struct process_list *list)
+{
+	return &list->born;
 }
 
 void process_list_mark_scanned(struct process_list *list, struct listed_process *process,

@@ -18,9 +18,14 @@ struct listed_process {
 	struct process_id id;
 	pid_t parent; /* as it was when first seen: a parent that died stays the link to siblings */
 	uid_t uid;    /* owner of /proc/PID: the effective uid, or root for undumpable ones */
-	uint64_t scan_round;	  /* of the caller: when its descriptors were last read, 0: never */
-	int last_fd;		  /* of the caller: where a wanted socket was last found, or -1 */
+	uint64_t born; /* generation of the list with this process: later ones have larger values */
+	/* The caller's own: when its descriptors were last read (round, and generation before
+	 * that), where a wanted socket was last found and the lowest number that was free, -1:
+	 * unknown. */
+	uint64_t scan_round, scan_generation;
+	int last_fd, free_fd;
 	struct list_node node;	  /* in "unscanned" or "scanned" */
+	struct list_node by_age;  /* in "born" */
 	struct list_node recent;  /* of the caller, removed from its list with the process */
 	struct list_node holders; /* of the caller, who must empty it in on_gone */
 	struct list_node kept;	  /* internal: open directories, least recently used first */
@@ -38,7 +43,7 @@ void process_list_free(struct process_list *list);
 
 /* Takes in what started since the last call. Where that needs a reading of all of /proc, this is
  * done so rarely that it takes one part in twenty of the time. Adds the cost in microseconds
- * (roughly) to *cost. Returns whether everything is known that had started before the call. */
+ * (roughly) to *cost. Returns whether all is known that had started before the call. */
 bool process_list_refresh(struct process_list *list, uint64_t now_ns, uint64_t *cost);
 
 /* Grows with every process that is taken in. */
@@ -53,6 +58,8 @@ struct list_node *process_list_get_unscanned(struct process_list *list);
 struct list_node *process_list_get_scanned(struct process_list *list);
 void process_list_mark_scanned(struct process_list *list, struct listed_process *process,
 			       uint64_t round);
+/* All, the last taken in first. */
+struct list_node *process_list_get_born(struct process_list *list);
 
 /* Descriptor of the process's own directory, borrowed until the next call of this function. What is
  * opened below it is this process's or fails, also when its pid was given to another. Negative

@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 
-enum { PATIENCE_MS = 10000 };
+enum { PATIENCE_MS = 10000, CONTROL_FD = 3 };
 
 struct order {
 	actor_step step; /* NULL: fork, the descriptor comes with it */
@@ -70,7 +70,7 @@ static bool receive_order(int control, struct order *order, int *ret_fd)
 	return true;
 }
 
-static void play(int control)
+static _Noreturn void play(int control)
 {
 	struct order order;
 	int fd;
@@ -80,8 +80,9 @@ static void play(int control)
 
 		if (!order.step && answer == 0) {
 			/* The child goes on with a control socket of its own. */
-			close(control);
-			control = fd;
+			if (dup2(fd, control) < 0)
+				fail("dup2");
+			close(fd);
 			continue;
 		}
 		if (fd >= 0)
@@ -103,10 +104,12 @@ struct actor actor_start(void)
 	if (actor.pid < 0)
 		fail("fork");
 	if (actor.pid == 0) {
-		close(pair[0]);
+		/* Nothing of the test's: neither its sockets nor those to other actors. */
+		if (dup2(pair[1], CONTROL_FD) < 0 || close_range(CONTROL_FD + 1, ~0u, 0) < 0)
+			fail("close_range");
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		signal(SIGCHLD, SIG_IGN);
-		play(pair[1]);
+		play(CONTROL_FD);
 	}
 	close(pair[1]);
 	actor.control = pair[0];
