@@ -3,15 +3,16 @@
 
 /* What must be switched on in the kernel before there is anything to see, and put back at exit:
  *
- *   net.netfilter.nf_conntrack_acct, nf_conntrack_timestamp   per network namespace, new entries
- *                                                             only
- *   kernel.task_delayacct                                     new tasks only
- *   one nft rule with "ct state", where nothing tracks yet
+ *   nf_conntrack_acct, nf_conntrack_timestamp   of the network namespace; new entries only
+ *   nf_conntrack_events                         likewise; only where it is 0
+ *   kernel.task_delayacct                       of the machine; new tasks only
+ *   an nft table with a "ct state" rule         where nothing tracks yet (tracking_table.h)
  *
  * The old values are written to the state directory before anything is changed, with the boot id
- * and the network namespace's inode; a file found at the start tells of a daemon that was killed,
- * and is put back first. A value that somebody else changed meanwhile is theirs and stays. The nft
- * table carries "flags owner": the kernel removes it with the process (nft_rcv_nl_event(),
+ * and the network namespace (sysctl_memory.h). A file found at the start tells of a daemon that was
+ * killed: what it left on and is wanted stays on and is put back at exit, the rest is put back at
+ * once. A value that somebody else changed meanwhile is theirs and stays. The nft table carries
+ * "flags owner": the kernel removes it with the process (nft_rcv_nl_event(),
  * net/netfilter/nf_tables_api.c). */
 
 #include <stdbool.h>

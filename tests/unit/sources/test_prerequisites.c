@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <cmocka.h>
@@ -184,6 +186,74 @@ static void test_delay_accounting(void **state)
 	assert_int_equal(after_end, 0);
 }
 
+/* Runs "prepare" and then a daemon in a child with mounts of its own. What it told and what the
+ * sysctl was while it ran, as bits; 0x80 where something else failed. */
+enum { BIT_ACCOUNTING = 1, BIT_TRACKING = 2, BIT_SYSCTL = 4, BIT_FAILED = 0x80 };
+
+static int run_with_mounts(const char *state_directory, int (*prepare)(const char *state_directory))
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct prerequisites *prerequisites;
+		const struct prerequisites_state *told;
+
+		if (unshare(CLONE_NEWNS) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    prepare(state_directory) < 0 ||
+		    prerequisites_new(&wanted, state_directory, &prerequisites) < 0)
+			_exit(BIT_FAILED);
+		told = prerequisites_get_state(prerequisites);
+		status = (told->has_accounting ? BIT_ACCOUNTING : 0) |
+			 (told->is_tracking ? BIT_TRACKING : 0) |
+			 (network_namespace_get(ACCT) ? BIT_SYSCTL : 0);
+		prerequisites_free(prerequisites);
+		_exit(status | (network_namespace_get(ACCT) ? BIT_FAILED : 0));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int make_proc_sys_read_only(unused const char *state_directory)
+{
+	if (mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL) < 0)
+		return -errno;
+	return mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL);
+}
+
+static int make_state_read_only(const char *state_directory)
+{
+	return mount("tmpfs", state_directory, "tmpfs", MS_RDONLY, NULL);
+}
+
+/* Room for the lock file, not for a page of state. */
+static int make_state_full(const char *state_directory)
+{
+	char path[128], bytes[4096] = {0};
+	cleanup_close int fd = -1;
+
+	if (mount("tmpfs", state_directory, "tmpfs", 0, "size=4k") < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/filler", state_directory);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	return write(fd, bytes, sizeof(bytes)) == sizeof(bytes) ? 0 : -1;
+}
+
+static void test_what_cannot_be_switched_on_is_told_as_off(void **state)
+{
+	/* As in most containers. The table needs no sysctl. */
+	assert_int_equal(run_with_mounts(*state, make_proc_sys_read_only), BIT_TRACKING);
+}
+
+static void test_without_room_to_remember_no_sysctl_is_changed(void **state)
+{
+	assert_int_equal(run_with_mounts(*state, make_state_read_only), BIT_TRACKING);
+	assert_int_equal(run_with_mounts(*state, make_state_full), BIT_TRACKING);
+}
+
 static void test_second_daemon_is_refused(void **state)
 {
 	struct prerequisites *first = NULL, *second = NULL;
@@ -246,6 +316,8 @@ int main(void)
 		network_test(test_switched_on_and_put_back),
 		network_test(test_after_sigkill),
 		network_test(test_delay_accounting),
+		network_test(test_what_cannot_be_switched_on_is_told_as_off),
+		network_test(test_without_room_to_remember_no_sysctl_is_changed),
 		network_test(test_second_daemon_is_refused),
 		network_test(test_a_tracking_host_gets_no_table),
 		network_test(test_taken_name_is_told_apart),
