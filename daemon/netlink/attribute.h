@@ -15,9 +15,10 @@
 
 /* All attributes within the attribute "nest". */
 #define netlink_for_each_nested(attribute, nest)                                                   \
-	for (const struct nlattr *attribute = mnl_attr_get_payload(nest),                          \
-				 *attribute##_end = (const void *)((const char *)attribute +       \
-								   mnl_attr_get_payload_len(nest)); \
+	for (const struct nlattr *                                                                 \
+		     attribute = mnl_attr_get_payload(nest),                                       \
+		    *attribute##_end = (const void *)((const char *)attribute +                    \
+						      mnl_attr_get_payload_len(nest));             \
 	     mnl_attr_ok(attribute,                                                                \
 			 (int)((const char *)attribute##_end - (const char *)attribute));          \
 	     attribute = mnl_attr_next(attribute))

@@ -165,7 +165,21 @@ struct reading {
 	bool answered;	   /* a message of ours was seen */
 	bool finished;	   /* the end of the answer was seen */
 	bool torn;
+	bool reads_on; /* to the end of the answer, whatever on_message returns */
+	int refusal;   /* what on_message returned then */
 };
+
+static int pass_on(struct reading *reading, const struct nlmsghdr *message)
+{
+	int r = 0;
+
+	if (reading->on_message && reading->refusal == 0)
+		r = reading->on_message(message, reading->userdata);
+	if (r >= 0 || !reading->reads_on)
+		return r;
+	reading->refusal = r;
+	return 0;
+}
 
 static int handle_message(struct reading *reading, const struct nlmsghdr *message)
 {
@@ -191,7 +205,7 @@ static int handle_message(struct reading *reading, const struct nlmsghdr *messag
 		}
 		return 0;
 	default:
-		return reading->on_message ? reading->on_message(message, reading->userdata) : 0;
+		return pass_on(reading, message);
 	}
 }
 
@@ -232,9 +246,14 @@ int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *re
 			    netlink_on_message on_message, void *userdata)
 {
 	bool single = !(request->nlmsg_flags & (NLM_F_ACK | NLM_F_DUMP));
-	struct reading reading = {.on_message = on_message, .userdata = userdata};
-	int r = send_request(channel, request);
+	/* A dump that is not read to its end goes on inside the kernel, which then refuses the next
+	 * one with EBUSY (cb_running in net/netlink/af_netlink.c). */
+	struct reading reading = {.on_message = on_message, .userdata = userdata, .reads_on = true};
+	int r;
 
+	if (channel->dumping)
+		return -EBUSY;
+	r = send_request(channel, request);
 	if (r < 0)
 		return r;
 	reading.sequence = channel->sequence;
@@ -243,10 +262,12 @@ int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *re
 		/* The answer is queued before sendto() or the last recv() returned, so an empty
 		 * queue means that the kernel will not answer at all. */
 		if (r == -EAGAIN)
-			return -ENODATA;
+			r = -ENODATA;
 		if (r < 0)
-			return r;
+			return reading.refusal ? reading.refusal : r;
 	} while (!reading.finished && !(single && reading.answered));
+	if (reading.refusal)
+		return reading.refusal;
 	return reading.torn ? NETLINK_TORN : 0;
 }
 

@@ -3,11 +3,11 @@
 
 /* One netlink socket, over libmnl. Three ways to use it:
  *
- *   netlink_channel_request()  a question and its answers at once. The kernel answers requests and
- *                              dumps within the caller's system calls, so this does not wait on
- * others. netlink_channel_dump()     starts a dump whose answers come by netlink_channel_receive(),
- * bit by bit from the loop: for tables too large for one turn. netlink_channel_receive()  what
- * multicast groups announce, many messages a system call.
+ * - netlink_channel_request(): a question and its answers at once. The kernel answers requests and
+ *   dumps within the caller's system calls, so this does not wait on others.
+ * - netlink_channel_dump(): starts a dump whose answers come by netlink_channel_receive(), bit by
+ *   bit from the loop: for tables too large for one turn.
+ * - netlink_channel_receive(): what multicast groups announce, many messages a system call.
  *
  * Events and questions never share a channel: an overrun of one must not tear the other. */
 
@@ -19,7 +19,9 @@
 struct netlink_channel;
 
 /* Called for every message that is not NLMSG_ERROR, NLMSG_DONE or NLMSG_NOOP. 0 goes on; negative
- * ends the call at once with that value (what was received in the same batch is dropped). */
+ * is the last call, and what the reading function returns: netlink_channel_receive() at once (what
+ * was received in the same batch is dropped), netlink_channel_request() when the answer is at its
+ * end. */
 typedef int (*netlink_on_message)(const struct nlmsghdr *message, void *userdata);
 
 /* Named outcomes of netlink_channel_receive(). */
@@ -50,7 +52,8 @@ ssize_t netlink_channel_set_receive_buffer(struct netlink_channel *channel, size
 /* Sends "request" (its sequence number is filled in) and reads until the end of the answer, which
  * is an NLMSG_ERROR (an acknowledgement or an errno), the end of the dump, or one message where
  * neither NLM_F_ACK nor NLM_F_DUMP is set. 0, NETLINK_TORN, the negative errno that the kernel
- * answered with, or what "on_message" returned. Answers to earlier questions are skipped. */
+ * answered with, -EBUSY while a netlink_channel_dump() is going on, or what "on_message" returned.
+ * Answers to earlier questions are skipped. */
 int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *request,
 			    netlink_on_message on_message, void *userdata);
 
@@ -61,8 +64,8 @@ int netlink_channel_dump(struct netlink_channel *channel, struct nlmsghdr *reque
  * at which the first of them is handled. */
 uint64_t netlink_channel_get_batches(const struct netlink_channel *channel);
 
-/* Reads up to "most" messages without waiting. One of the outcomes above; -ENOBUFS when messages
- * were lost (the next call goes on after them); another negative errno, or what "on_message"
- * returned. */
+/* Reads up to "most" datagrams without waiting: each is one message of a group, or up to 32 KiB of
+ * them of a dump. One of the outcomes above; -ENOBUFS when messages were lost (the next call goes
+ * on after them); another negative errno, or what "on_message" returned. */
 int netlink_channel_receive(struct netlink_channel *channel, unsigned most,
 			    netlink_on_message on_message, void *userdata);
