@@ -310,6 +310,9 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	if (r < 0)
 		return r;
 	r = prerequisites_new(daemon->config, options->state_directory, &daemon->prerequisites);
+	if (r == -EBUSY)
+		log_error("%s: another procflowd runs with this state directory",
+			  options->state_directory);
 	if (r < 0)
 		return r;
 	r = open_exporters(daemon, options->is_terminal);

@@ -10,27 +10,19 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "flow/flow_queue.h"
 #include "record_builder.h"
 
-enum { RETRY_STAGES = 4, SMALLEST_QUEUE = 64 };
+/* Owners that are provisional are asked for again after each of these. */
+static const uint64_t retry_delays_ns[] = {2 * NS_PER_MS, 20 * NS_PER_MS, 200 * NS_PER_MS,
+					   2 * NS_PER_SEC};
+enum { RETRY_STAGES = array_length(retry_delays_ns) };
 
-static const uint64_t retry_delays_ns[RETRY_STAGES] = {2 * NS_PER_MS, 20 * NS_PER_MS,
-						       200 * NS_PER_MS, 2 * NS_PER_SEC};
+/* Between the close of a connection and its record: its last acknowledgements are still on their way. */
+#define CLOSING_NS (100 * NS_PER_MS)
 
 /* A sample this old still serves as the base of a flow that begins now. */
 #define BASE_AGE_NS (10 * NS_PER_MS)
-
-struct retry {
-	struct flow *flow;
-	uint64_t flow_id; /* differs from the flow's: it has left */
-	uint64_t due_ns;
-};
-
-/* First in, first out: all of one stage wait equally long. */
-struct retry_queue {
-	struct retry *items;
-	size_t size, first, count;
-};
 
 struct pipeline {
 	struct pipeline_parts parts;
@@ -38,41 +30,14 @@ struct pipeline {
 	struct config_flows config; /* prefixes borrowed */
 	struct flow_table *flows;
 	struct conntrack *conntrack;
-	struct loop_source *retry_timer;
-	struct retry_queue retries[RETRY_STAGES];
+	struct loop_source *queue_timer;
+	struct flow_queue retries[RETRY_STAGES];
+	struct flow_queue closing;
 	void (*on_listed)(void *userdata);
 	void *on_listed_userdata;
 };
 
 DEFINE_CLEANUP(struct pipeline *, pipeline_free);
-
-static int retry_queue_add(struct retry_queue *queue, struct retry retry)
-{
-	if (queue->count == queue->size) {
-		size_t size = queue->size ? queue->size * 2 : SMALLEST_QUEUE;
-		struct retry *items = malloc(size * sizeof(*items));
-
-		if (!items)
-			return -ENOMEM;
-		for (size_t i = 0; i < queue->count; i++)
-			items[i] = queue->items[(queue->first + i) % queue->size];
-		free(queue->items);
-		*queue = (struct retry_queue){.items = items, .size = size, .count = queue->count};
-	}
-	queue->items[(queue->first + queue->count++) % queue->size] = retry;
-	return 0;
-}
-
-static struct retry *retry_queue_first(struct retry_queue *queue)
-{
-	return queue->count ? &queue->items[queue->first] : NULL;
-}
-
-static void retry_queue_drop_first(struct retry_queue *queue)
-{
-	queue->first = (queue->first + 1) % queue->size;
-	queue->count--;
-}
 
 /* The socket as its owner sees it: before NAT for the initiator, after NAT for the responder. */
 static struct socket_tuple socket_of(const struct flow *flow, bool initiator)
@@ -180,27 +145,24 @@ static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct f
 	take_owner(pipeline, flow, end, &answer, now_ns);
 }
 
-static void arm_retry_timer(struct pipeline *pipeline)
+static void arm_queue_timer(struct pipeline *pipeline)
 {
-	uint64_t due_ns = UINT64_MAX;
+	uint64_t due_ns = flow_queue_get_due(&pipeline->closing);
 
 	for (size_t i = 0; i < RETRY_STAGES; i++) {
-		struct retry *first = retry_queue_first(&pipeline->retries[i]);
+		uint64_t other_ns = flow_queue_get_due(&pipeline->retries[i]);
 
-		if (first && first->due_ns < due_ns)
-			due_ns = first->due_ns;
+		if (other_ns < due_ns)
+			due_ns = other_ns;
 	}
 	if (due_ns != UINT64_MAX)
-		loop_source_set_time(pipeline->retry_timer, due_ns);
+		loop_source_set_time(pipeline->queue_timer, due_ns);
 }
 
 static void remember_retry(struct pipeline *pipeline, struct flow *flow, size_t stage,
 			   uint64_t now_ns)
 {
-	struct retry retry = {
-		.flow = flow, .flow_id = flow->id, .due_ns = now_ns + retry_delays_ns[stage]};
-
-	if (retry_queue_add(&pipeline->retries[stage], retry) < 0)
+	if (flow_queue_add(&pipeline->retries[stage], flow, now_ns) < 0)
 		pipeline->counters.retries_dropped++;
 }
 
@@ -220,28 +182,44 @@ static void ask_again(struct pipeline *pipeline, struct flow *flow, uint64_t now
 
 static void run_retries(struct pipeline *pipeline, size_t stage, uint64_t now_ns)
 {
-	struct retry_queue *queue = &pipeline->retries[stage];
-	struct retry *first;
+	struct flow *flow;
 
-	while ((first = retry_queue_first(queue)) && first->due_ns <= now_ns) {
-		struct retry retry = *first;
-
-		retry_queue_drop_first(queue);
-		if (retry.flow->id != retry.flow_id || !is_provisional(retry.flow))
+	while ((flow = flow_queue_take(&pipeline->retries[stage], now_ns))) {
+		if (!is_provisional(flow))
 			continue;
-		ask_again(pipeline, retry.flow, now_ns);
-		if (is_provisional(retry.flow) && stage + 1 < RETRY_STAGES)
-			remember_retry(pipeline, retry.flow, stage + 1, now_ns);
+		ask_again(pipeline, flow, now_ns);
+		if (is_provisional(flow) && stage + 1 < RETRY_STAGES)
+			remember_retry(pipeline, flow, stage + 1, now_ns);
 	}
 }
 
-static void on_retry_due(void *userdata, uint64_t now_ns)
+/* The event that told of the close carries no counters (ctnetlink_conntrack_event() in
+ * nf_conntrack_netlink.c): fetch them. If the entry is gone its DESTROY has them. */
+static void report_closed(struct pipeline *pipeline, struct flow *flow)
+{
+	struct flow_event closed = {
+		.type = FLOW_EVENT_CLOSED,
+		.key = flow->key,
+		.conntrack_id = flow->conntrack_id,
+		.tcp_state = flow->tcp_state,
+		.when_ns = flow->last_seen_ns,
+	};
+
+	if (!pipeline->conntrack ||
+	    conntrack_query(pipeline->conntrack, &flow->key, flow->conntrack_id) == 0)
+		flow_table_handle_event(pipeline->flows, &closed);
+}
+
+static void on_queue_due(void *userdata, uint64_t now_ns)
 {
 	struct pipeline *pipeline = userdata;
+	struct flow *flow;
 
 	for (size_t stage = 0; stage < RETRY_STAGES; stage++)
 		run_retries(pipeline, stage, now_ns);
-	arm_retry_timer(pipeline);
+	while ((flow = flow_queue_take(&pipeline->closing, now_ns)))
+		report_closed(pipeline, flow);
+	arm_queue_timer(pipeline);
 }
 
 static void on_flow_open(void *userdata, struct flow *flow)
@@ -253,7 +231,7 @@ static void on_flow_open(void *userdata, struct flow *flow)
 	ask_for_owner(pipeline, flow, &flow->dst, now_ns);
 	if (is_provisional(flow)) {
 		remember_retry(pipeline, flow, 0, now_ns);
-		arm_retry_timer(pipeline);
+		arm_queue_timer(pipeline);
 	}
 }
 
@@ -336,6 +314,30 @@ static bool passes_filter(const struct config_flows *config, const struct flow_k
 	       !contains(&config->exclude, key->family, &tuple->dst);
 }
 
+/* What the processes used until now is noted at once; the rest of the record can wait for the last
+ * packets. */
+static void on_connection_closed(struct pipeline *pipeline, const struct flow_event *event)
+{
+	struct flow *flow = flow_table_find(pipeline->flows, &event->key, event->conntrack_id);
+	struct flow_end *ends[2];
+	struct process_usage usage;
+
+	if (pipeline->config.report_tcp_end != CONFIG_TCP_END_CLOSE || !flow)
+		return;
+	flow->tcp_state = event->tcp_state;
+	flow->last_seen_ns = event->when_ns;
+	ends[0] = &flow->src;
+	ends[1] = &flow->dst;
+	for (size_t i = 0; i < array_length(ends); i++)
+		if (ends[i]->process)
+			process_table_sample(pipeline->parts.processes, ends[i]->process,
+					     event->when_ns, event->when_ns, &usage);
+	if (flow_queue_add(&pipeline->closing, flow, event->when_ns) < 0)
+		report_closed(pipeline, flow);
+	else
+		arm_queue_timer(pipeline);
+}
+
 static void on_conntrack_event(void *userdata, const struct flow_event *event)
 {
 	struct pipeline *pipeline = userdata;
@@ -345,14 +347,9 @@ static void on_conntrack_event(void *userdata, const struct flow_event *event)
 			pipeline->counters.flows_filtered++;
 		return;
 	}
-	/* The event that tells of the close carries no counters (ctnetlink_conntrack_event() in
-	 * nf_conntrack_netlink.c): fetch them. If the entry is gone its DESTROY has them. */
 	if (event->type == FLOW_EVENT_CLOSED) {
-		if (pipeline->config.report_tcp_end != CONFIG_TCP_END_CLOSE ||
-		    !pipeline->conntrack ||
-		    !flow_table_find(pipeline->flows, &event->key, event->conntrack_id) ||
-		    conntrack_query(pipeline->conntrack, &event->key, event->conntrack_id) < 0)
-			return;
+		on_connection_closed(pipeline, event);
+		return;
 	}
 	flow_table_handle_event(pipeline->flows, event);
 }
@@ -444,11 +441,14 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		return -ENOMEM;
 	pipeline->parts = *parts;
 	pipeline->config = config->flows;
+	for (size_t i = 0; i < RETRY_STAGES; i++)
+		flow_queue_init(&pipeline->retries[i], retry_delays_ns[i]);
+	flow_queue_init(&pipeline->closing, CLOSING_NS);
 	options.handlers.userdata = pipeline;
 	r = flow_table_new(&options, &pipeline->flows);
 	if (r < 0)
 		return r;
-	r = loop_add_timer(parts->loop, UINT64_MAX, on_retry_due, pipeline, &pipeline->retry_timer);
+	r = loop_add_timer(parts->loop, UINT64_MAX, on_queue_due, pipeline, &pipeline->queue_timer);
 	if (r < 0)
 		return r;
 	*ret = steal_pointer(&pipeline);
@@ -460,9 +460,10 @@ void pipeline_free(struct pipeline *pipeline)
 	if (!pipeline)
 		return;
 	flow_table_free(pipeline->flows);
-	loop_source_free(pipeline->retry_timer);
+	loop_source_free(pipeline->queue_timer);
 	for (size_t i = 0; i < RETRY_STAGES; i++)
-		free(pipeline->retries[i].items);
+		flow_queue_fini(&pipeline->retries[i]);
+	flow_queue_fini(&pipeline->closing);
 	free(pipeline);
 }
 

@@ -26,12 +26,12 @@
 #define RECORD_TCP_FLAGS RECORD_PART(7)
 
 enum record_end_part {
-	END_PROCESS, /* pid, name, uid, user, start */
-	END_PARENT,      /* parent's pid */
+	END_PROCESS,	 /* pid, name, uid, user, start */
+	END_PARENT,	 /* parent's pid */
 	END_PARENT_NAME, /* ... and name: it may have gone before it was asked */
-	END_MEMORY,  /* actual and peak */
-	END_USAGE,       /* CPU load */
-	END_FAULTS,      /* page faults */
+	END_MEMORY,	 /* actual and peak */
+	END_USAGE,	 /* CPU load */
+	END_FAULTS,	 /* page faults */
 	END_IOWAIT,
 	END_EXECUTABLE,
 	END_CGROUP,

@@ -561,6 +561,12 @@ void flow_table_flush(struct flow_table *table, uint64_t now_ns)
 {
 	struct list_node *node;
 
-	while ((node = list_first(&table->idlest_first)))
-		retire(table, from_age(node), FLOW_END_FORCED, now_ns);
+	while ((node = list_first(&table->idlest_first))) {
+		struct flow *flow = from_age(node);
+
+		retire(table, flow,
+		       is_closed_tcp(&flow->key, flow->tcp_state) ? FLOW_END_DETECTED
+								  : FLOW_END_FORCED,
+		       now_ns);
+	}
 }
