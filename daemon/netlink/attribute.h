@@ -6,10 +6,12 @@
 
 #include <libmnl/libmnl.h>
 
-/* All attributes of "message" behind "offset" bytes of the family's own header. */
+/* All attributes of "message" behind "offset" bytes of the family's own header. The end is that of
+ * the message to the byte: mnl_nlmsg_get_payload_tail() rounds it up, and an attribute that is cut
+ * by less than that would pass for whole. */
 #define netlink_for_each_attribute(attribute, message, offset)                                     \
 	for (const struct nlattr *attribute = mnl_nlmsg_get_payload_offset(message, offset);       \
-	     mnl_attr_ok(attribute, (int)((const char *)mnl_nlmsg_get_payload_tail(message) -      \
+	     mnl_attr_ok(attribute, (int)((const char *)(message) + (message)->nlmsg_len -         \
 					  (const char *)attribute));                               \
 	     attribute = mnl_attr_next(attribute))
 
