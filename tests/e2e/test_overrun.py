@@ -78,13 +78,13 @@ def keep_long(namespace):
 
 
 def told(records):
-    """port: (packets, bytes), (distinct flow ids, last records)"""
+    """port: (packets, bytes), and port: (distinct flow ids, last records)"""
     sums = collections.defaultdict(lambda: [0, 0])
     ids, ends = collections.defaultdict(set), collections.Counter()
     for record in records:
         port = record["L4_SRC_PORT"]
-        sums[port][0] += record["IN_PKTS"]
-        sums[port][1] += record["IN_BYTES"]
+        sums[port][0] += record.get("IN_PKTS", 0)
+        sums[port][1] += record.get("IN_BYTES", 0)
         ids[port].add(record["FLOW_ID"])
         ends[port] += record["FLOW_END_REASON"] != 2
     return ({port: tuple(value) for port, value in sums.items()},
@@ -138,7 +138,7 @@ def test_overrun_loses_no_flow_and_counts_none_twice(pair, agent, daemon, versio
 
 def test_overrun_hides_the_end_of_udp_flows(pair, agent, daemon):
     """Nobody announces their end and nobody has their last bytes; they end once all the same, with
-    what was known of them."""
+    what was known of them, which may be nothing."""
     agent(pair.peer, "sink").open(name="sink", version=4, protocol="udp", address=pair.PEER4,
                                   port=PORT)
     keep_long(pair.probe)
