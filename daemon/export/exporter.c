@@ -24,6 +24,7 @@
 #include "export/send_queue.h"
 #include "export/text_table.h"
 #include "export/transport.h"
+#include "export/wire_writer.h"
 #include "runtime/log.h"
 
 enum {
@@ -34,6 +35,7 @@ enum {
 
 #define HOLD_BACK_NS	 (200 * NS_PER_MS)
 #define LAST_WAIT_NS	 NS_PER_SEC
+#define RESEND_EVERY_NS	 NS_PER_SEC
 #define TROUBLE_QUIET_NS (10 * NS_PER_SEC)
 
 struct exporter_type {
@@ -52,13 +54,17 @@ struct exporter {
 	struct send_queue queue;
 	struct loop_source *timer, *writable;
 	bool is_armed, is_closed;
-	int trouble; /* the errno that was told last, 0: none */
+	bool lacks_templates; /* the collector may: messages were lost, or it is a new one */
+	int trouble;	      /* the errno that was told last, 0: none */
 	uint64_t trouble_ns;
 	struct exporter_counters counters;
 	/* Streams. */
 	struct buffer lines;
 	uint32_t line_records, line_records_limit;
 	struct text_table table;
+	/* Messages. */
+	struct wire_writer *writer;
+	uint64_t templates_resent_ns;
 };
 
 DEFINE_CLEANUP(struct exporter *, exporter_free);
@@ -99,6 +105,7 @@ static void on_taken(struct exporter *exporter, size_t bytes)
 
 static void count_lost(struct exporter *exporter, uint32_t records, int error)
 {
+	exporter->lacks_templates = true;
 	if (error == -EMSGSIZE)
 		exporter->counters.dropped_too_large += records;
 	else
@@ -115,6 +122,7 @@ static int send_bytes(struct exporter *exporter, const uint8_t *bytes, size_t le
 	if (r != -ECONNREFUSED || transport_is_stream(exporter->transport))
 		return r;
 	exporter->counters.refused_messages++;
+	exporter->lacks_templates = true;
 	tell_trouble(exporter, r);
 	return transport_send(exporter->transport, bytes, length, ret_taken);
 }
@@ -236,6 +244,7 @@ static void enforce_bound(struct exporter *exporter)
 	while (exporter->queue.records > exporter->config->queue &&
 	       (oldest = send_queue_find_oldest_whole(&exporter->queue))) {
 		exporter->counters.dropped_queue_full += oldest->records;
+		exporter->lacks_templates = true;
 		send_queue_remove(&exporter->queue, oldest);
 	}
 }
@@ -314,9 +323,94 @@ static void add_text(struct exporter *exporter, const struct flow_record *record
 		before);
 }
 
+static void on_message(void *userdata, const struct wire_message *message)
+{
+	struct send_chunk chunk = {.length = message->length,
+				   .records = message->records,
+				   .templates = message->templates};
+
+	deliver(userdata, &chunk, message->bytes);
+}
+
+static struct wire_now read_clock(void)
+{
+	return (struct wire_now){.monotonic_ns = clock_now_ns(), .wall_ns = clock_wall_ns()};
+}
+
+static int open_writer(struct exporter *exporter)
+{
+	const struct config_exporter *config = exporter->config;
+	struct wire_options options = {
+		.template_options.biflow = config->biflow,
+		.template_options.set = FIELD_SET_PROCFLOW,
+		.template_options.format =
+			config->type == CONFIG_EXPORTER_IPFIX ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9,
+		.template_interval_ns = config->template_interval_ns,
+		.template_packets = config->template_packets,
+		.max_message_bytes = config->max_message_bytes,
+		.domain = exporter->context.domain,
+		.boot_ns = exporter->context.boot_ns,
+	};
+	const char *template_name = config->template_name;
+
+	if (template_name && field_set_parse(template_name, &options.template_options.set) < 0) {
+		log_error("%s: there is no template \"%s\"", exporter_get_name(exporter),
+			  template_name);
+		return -EINVAL;
+	}
+	return wire_writer_new(&options, on_message, exporter, &exporter->writer);
+}
+
+/* Not with every lost message: there may be hundreds of templates. */
+static void resend_templates(struct exporter *exporter, const struct wire_now *now)
+{
+	if (now->monotonic_ns - exporter->templates_resent_ns < RESEND_EVERY_NS)
+		return;
+	exporter->templates_resent_ns = now->monotonic_ns;
+	exporter->lacks_templates = false;
+	wire_writer_resend_templates(exporter->writer);
+}
+
+static void add_to_message(struct exporter *exporter, const struct flow_record *record)
+{
+	struct wire_now now = read_clock();
+
+	if (exporter->lacks_templates)
+		resend_templates(exporter, &now);
+	switch (wire_writer_add(exporter->writer, record, &now)) {
+	case 0:
+		break;
+	case WIRE_SIMPLIFIED:
+		exporter->counters.simplified_records++;
+		break;
+	case WIRE_TOO_LARGE:
+		exporter->counters.dropped_too_large++;
+		break;
+	default:
+		exporter->counters.dropped_no_memory++;
+		break;
+	}
+}
+
+static void finish_message(struct exporter *exporter)
+{
+	struct wire_now now = read_clock();
+
+	wire_writer_finish(exporter->writer, &now);
+}
+
+static void close_writer(struct exporter *exporter)
+{
+	wire_writer_free(exporter->writer);
+}
+
 static const struct exporter_type types[] = {
 	[CONFIG_EXPORTER_JSON] = {"json", open_lines, add_json, finish_lines, close_lines},
 	[CONFIG_EXPORTER_TEXT] = {"text", open_lines, add_text, finish_lines, close_lines},
+	[CONFIG_EXPORTER_NETFLOW9] = {"netflow9", open_writer, add_to_message, finish_message,
+				      close_writer},
+	[CONFIG_EXPORTER_IPFIX] = {"ipfix", open_writer, add_to_message, finish_message,
+				   close_writer},
 };
 
 static void on_timer(void *userdata, unused uint64_t now_ns)
@@ -338,7 +432,7 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 	exporter->config = config;
 	exporter->context = *context;
 	send_queue_init(&exporter->queue);
-	if (config->type >= array_length(types) || !types[config->type].open) {
+	if (config->type >= array_length(types)) {
 		log_error("%s: this kind of exporter is not built in",
 			  config->name ? config->name : "exporter");
 		return -EOPNOTSUPP;
@@ -347,10 +441,10 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 	r = transport_open(&config->to, exporter_get_name(exporter), &exporter->transport);
 	if (r < 0)
 		return r;
-	r = loop_add_timer(context->loop, UINT64_MAX, on_timer, exporter, &exporter->timer);
+	r = exporter->type->open(exporter);
 	if (r < 0)
 		return r;
-	r = exporter->type->open(exporter);
+	r = loop_add_timer(context->loop, UINT64_MAX, on_timer, exporter, &exporter->timer);
 	if (r < 0)
 		return r;
 	*ret = steal_pointer(&exporter);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* emit TYPE TO TEMPLATE BIFLOW [COPIES]: exports the fixed set of records through a real exporter.
- * TYPE json, text, netflow9, ipfix; TO stdout:, file:PATH or udp:PORT (on 127.0.0.1). Prints the
- * counters on standard error and returns 1 when a record was not sent. */
+ * TYPE json, text, netflow9, ipfix; TO stdout:, file:PATH or udp:PORT (on 127.0.0.1). The first one
+ * seems to have begun AGO_MS before now. Prints the time that stands for RECORDS_START_MS and the
+ * counters on standard error, and returns 1 when a record was not sent. */
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "export/exporter.h"
 #include "golden/records.h"
+
+enum { AGO_MS = 80000 };
 
 static const char *const type_names[] = {"json", "text", "netflow9", "ipfix"};
 
@@ -48,7 +51,8 @@ int main(int argc, char **argv)
 					 .template_packets = 1000,
 					 .max_message_bytes = 1400,
 					 .queue = 65536};
-	struct exporter_context context = {.boot_ns = RECORDS_BOOT_NS, .domain = 7};
+	struct exporter_context context = {.domain = 7};
+	uint64_t base_ms = clock_wall_ns() / NS_PER_MS - AGO_MS, now_ns = clock_now_ns();
 	int copies = argc > 5 ? atoi(argv[5]) : 1;
 	struct exporter_counters counters;
 	struct exporter *exporter;
@@ -66,10 +70,15 @@ int main(int argc, char **argv)
 		for (unsigned i = 0; i < RECORDS_COUNT; i++) {
 			struct flow_record record = records_make(i);
 
+			record.start_ms += base_ms - RECORDS_START_MS;
+			record.end_ms += base_ms - RECORDS_START_MS;
+			record.start_ns += now_ns - AGO_MS * NS_PER_MS - RECORDS_START_NS;
+			record.end_ns += now_ns - AGO_MS * NS_PER_MS - RECORDS_START_NS;
 			exporter_export(exporter, &record);
 		}
 	exporter_flush(exporter);
 	counters = *exporter_get_counters(exporter);
+	fprintf(stderr, "base %llu\n", (unsigned long long)base_ms);
 	fprintf(stderr, "sent %llu records in %llu messages, %llu bytes, %llu templates\n",
 		(unsigned long long)counters.sent_records,
 		(unsigned long long)counters.sent_messages, (unsigned long long)counters.sent_bytes,

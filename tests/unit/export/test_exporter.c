@@ -3,8 +3,10 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -285,6 +287,130 @@ static void test_text_goes_the_same_way(void **state)
 	assert_int_equal(count_lines(fixture->path), 6);
 }
 
+/* A collector on ::1, at *port or, where that is 0, at a free one. */
+static int open_collector(uint16_t *port)
+{
+	struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6, .sin6_port = htons(*port), .sin6_addr = in6addr_loopback};
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+	*port = ntohs(address.sin6_port);
+	return fd;
+}
+
+static void open_udp(struct fixture *fixture, enum config_exporter_type type, uint16_t port)
+{
+	static char host[] = "::1", template_name[] = "procflow";
+
+	fixture->config.type = type;
+	fixture->config.to.transport = CONFIG_TRANSPORT_UDP;
+	fixture->config.to.host = host;
+	fixture->config.to.port = port;
+	fixture->config.template_name = template_name;
+	fixture->config.template_interval_ns = 60 * NS_PER_SEC;
+	fixture->config.template_packets = 1000;
+	fixture->config.max_message_bytes = 1400;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+}
+
+static void test_udp_holds_a_message_back_until_its_time(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[2048];
+	uint16_t port = 0;
+	int fd = open_collector(&port);
+
+	open_udp(fixture, CONFIG_EXPORTER_IPFIX, port);
+	export_many(fixture, 1);
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), -1);
+	run_until_empty(fixture);
+	assert_true(recv(fd, bytes, sizeof(bytes), 0) > 16);
+	assert_int_equal(bytes[1], 10);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->sent_messages, 1);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->templates_sent, 1);
+	close(fd);
+}
+
+static void test_udp_sends_a_full_message_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[2048];
+	uint16_t port = 0;
+	int fd = open_collector(&port);
+
+	open_udp(fixture, CONFIG_EXPORTER_NETFLOW9, port);
+	export_many(fixture, 30);
+	assert_true(recv(fd, bytes, sizeof(bytes), 0) > 1000);
+	assert_int_equal(bytes[1], 9);
+	close(fd);
+}
+
+/* Nobody listens: all is survived and counted. A collector that comes gets the templates
+ * within a second or so. */
+static void test_udp_without_a_collector(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+	uint64_t deadline_ns;
+	uint8_t bytes[2048];
+	uint16_t port = 0;
+	int fd = open_collector(&port);
+
+	close(fd);
+	open_udp(fixture, CONFIG_EXPORTER_NETFLOW9, port);
+	counters = exporter_get_counters(fixture->exporter);
+	for (int i = 0; i < 10; i++) {
+		export_many(fixture, 1);
+		exporter_flush(fixture->exporter);
+	}
+	check_sum(fixture->exporter);
+	assert_int_equal(counters->waiting_records, 0);
+	assert_true(counters->refused_messages > 0);
+	fd = open_collector(&port);
+	deadline_ns = clock_now_ns() + 10 * NS_PER_SEC;
+	do {
+		assert_true(clock_now_ns() < deadline_ns);
+		export_many(fixture, 1);
+		exporter_flush(fixture->exporter);
+	} while (recv(fd, bytes, sizeof(bytes), 0) < 24 ||
+		 (bytes[20] << 8 | bytes[21]) != 0 /* a template FlowSet */);
+	close(fd);
+}
+
+/* A label of 64 letters fails in the resolver without a question to any server. */
+static void test_udp_name_that_does_not_resolve(void **state)
+{
+	static char host[] =
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct fixture *fixture = *state;
+
+	open_udp(fixture, CONFIG_EXPORTER_IPFIX, 4739);
+	exporter_free(fixture->exporter);
+	fixture->config.to.host = host;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+	export_many(fixture, 100);
+	exporter_flush(fixture->exporter);
+	check_sum(fixture->exporter);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->dropped_unreachable, 100);
+}
+
+static void test_unknown_template(void **state)
+{
+	static char template_name[] = "no such";
+	struct fixture *fixture = *state;
+
+	open_udp(fixture, CONFIG_EXPORTER_IPFIX, 4739);
+	exporter_free(fixture->exporter);
+	fixture->exporter = NULL;
+	fixture->config.template_name = template_name;
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter),
+			 -EINVAL);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -298,6 +424,11 @@ int main(void)
 		with_fixture(test_reader_of_a_pipe_that_goes_away),
 		with_fixture(test_slow_reader_of_a_pipe),
 		with_fixture(test_text_goes_the_same_way),
+		with_fixture(test_udp_holds_a_message_back_until_its_time),
+		with_fixture(test_udp_sends_a_full_message_at_once),
+		with_fixture(test_udp_without_a_collector),
+		with_fixture(test_udp_name_that_does_not_resolve),
+		with_fixture(test_unknown_template),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "export/template.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "export/bytes.h"
+
+enum { SHORT_FORM_LIMIT = 255 };
+
+enum operation {
+	COPY_8,
+	SWAP_16,
+	SWAP_32,
+	SWAP_64,
+	SATURATE_32, /* 8 bytes in the record, 4 on the wire */
+	COPY_ADDRESS,
+	TEXT_FIXED,
+	TEXT_VARIABLE,
+	UPTIME_MS,
+};
+
+static bool is_in_template(const struct field *field, const struct template_options *options)
+{
+	uint16_t id = options->format == TEMPLATE_IPFIX ? field->ipfix_id : field->v9_id;
+
+	return id != 0 && (field->sets & options->set);
+}
+
+uint64_t template_used_parts(const struct template_options *options)
+{
+	uint64_t parts = RECORD_IPV4 | RECORD_IPV6;
+
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (is_in_template(&field_table[i], options))
+			parts |= field_table[i].parts;
+	return parts;
+}
+
+/* Where the number depends on more than the field. */
+static struct template_field
+choose_number(const struct field *field, const struct template_options *options, uint64_t signature)
+{
+	/* icmpTypeCodeIPv6: in IPFIX 32 is for IPv4 alone, in RFC 3954 8 for both. */
+	enum { ICMP_TYPE_CODE_IPV6 = 139, OCTET_DELTA_COUNT = 1, PACKET_DELTA_COUNT = 2 };
+	bool is_ipfix = options->format == TEMPLATE_IPFIX;
+	bool is_reversed = is_ipfix && options->biflow == CONFIG_BIFLOW_RFC5103;
+	struct template_field number = {
+		.id = is_ipfix ? field->ipfix_id : field->v9_id,
+		.width = is_ipfix ? field->ipfix_width : field->v9_width,
+		.pen = is_ipfix ? field->pen : 0,
+	};
+
+	if (field == &field_table[FIELD_ICMP_TYPE] && is_ipfix && signature & RECORD_IPV6) {
+		number.id = ICMP_TYPE_CODE_IPV6;
+	} else if (field == &field_table[FIELD_OUT_BYTES] && is_reversed) {
+		number.id = OCTET_DELTA_COUNT;
+		number.pen = FIELD_PEN_REVERSE;
+	} else if (field == &field_table[FIELD_OUT_PKTS] && is_reversed) {
+		number.id = PACKET_DELTA_COUNT;
+		number.pen = FIELD_PEN_REVERSE;
+	}
+	return number;
+}
+
+static uint8_t choose_unsigned(const struct field *field, uint16_t width)
+{
+	if (field->size == 8 && width == 4)
+		return SATURATE_32;
+	assert(field->size == width);
+	switch (width) {
+	case 1:
+		return COPY_8;
+	case 2:
+		return SWAP_16;
+	case 4:
+		return SWAP_32;
+	default:
+		return SWAP_64;
+	}
+}
+
+static struct template_step compile(const struct field *field, uint16_t width, uint64_t signature)
+{
+	struct template_step step = {.width = width, .offset = field->offset};
+
+	switch ((enum field_kind)field->kind) {
+	case FIELD_KIND_UNSIGNED:
+		step.operation = choose_unsigned(field, width);
+		break;
+	case FIELD_KIND_ADDRESS4:
+	case FIELD_KIND_ADDRESS6:
+		step.operation = COPY_ADDRESS;
+		break;
+	case FIELD_KIND_UPTIME:
+		step.operation = UPTIME_MS;
+		break;
+	case FIELD_KIND_USER:
+		if (!(signature & RECORD_END(RECORD_SRC, END_PROCESS)))
+			step.offset = offsetof(struct flow_record, dst.user_name);
+		step.operation = width == FIELD_VARIABLE ? TEXT_VARIABLE : TEXT_FIXED;
+		break;
+	case FIELD_KIND_TEXT:
+	case FIELD_KIND_METHOD:
+	case FIELD_KIND_REASON:
+		assert(field->kind == FIELD_KIND_TEXT);
+		step.operation = width == FIELD_VARIABLE ? TEXT_VARIABLE : TEXT_FIXED;
+		break;
+	}
+	return step;
+}
+
+void template_init(struct template *self, const struct template_options *options,
+		   uint64_t signature, uint16_t id)
+{
+	*self = (struct template){.signature = signature, .id = id};
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
+		const struct field *field = &field_table[i];
+		struct template_field number;
+
+		if (!is_in_template(field, options) || !field_is_known(field, signature))
+			continue;
+		number = choose_number(field, options, signature);
+		self->fields[self->field_count] = number;
+		self->steps[self->field_count++] = compile(field, number.width, signature);
+		if (number.width != FIELD_VARIABLE)
+			self->fixed_bytes = (uint16_t)(self->fixed_bytes + number.width);
+	}
+}
+
+static struct text read_text(const void *at, size_t limit)
+{
+	struct text text;
+
+	memcpy(&text, at, sizeof(text));
+	if (text.length > limit)
+		text.length = limit;
+	return text;
+}
+
+size_t template_bound_record(const struct template *self, const struct flow_record *record,
+			     size_t text_limit)
+{
+	size_t bound = self->fixed_bytes;
+
+	for (size_t i = 0; i < self->field_count; i++)
+		if (self->steps[i].operation == TEXT_VARIABLE)
+			bound += 3 + read_text((const uint8_t *)record + self->steps[i].offset,
+					       text_limit)
+					     .length;
+	return bound;
+}
+
+/* RFC 7011 7: one byte of length below 255, else 255 and two bytes. The length is known when the
+ * text is clean, and clean it is never longer. The whole text is given, not what the limit leaves
+ * of it: cutting is done between characters. */
+static uint8_t *add_variable(uint8_t *out, const void *at, size_t limit)
+{
+	struct text text = read_text(at, SIZE_MAX);
+	size_t room = text.length < limit ? text.length : limit;
+	size_t length;
+
+	if (room < SHORT_FORM_LIMIT) {
+		length = text_sanitise(text, (char *)out + 1, room);
+		out[0] = (uint8_t)length;
+		return out + 1 + length;
+	}
+	length = text_sanitise(text, (char *)out + 3, room);
+	out[0] = SHORT_FORM_LIMIT;
+	out[1] = (uint8_t)(length >> 8);
+	out[2] = (uint8_t)length;
+	return out + 3 + length;
+}
+
+static void add_fixed(uint8_t *out, const void *at, size_t width)
+{
+	size_t length = text_sanitise(read_text(at, SIZE_MAX), (char *)out, width);
+
+	memset(out + length, 0, width - length);
+}
+
+static uint64_t read_u64(const uint8_t *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static void add_number(uint8_t *out, const uint8_t *at, enum operation operation, uint64_t boot_ns)
+{
+	uint64_t value;
+	uint32_t word;
+	uint16_t half;
+
+	switch (operation) {
+	case COPY_8:
+		*out = *at;
+		break;
+	case SWAP_16:
+		memcpy(&half, at, sizeof(half));
+		bytes_add_u16(out, half);
+		break;
+	case SWAP_32:
+		memcpy(&word, at, sizeof(word));
+		bytes_add_u32(out, word);
+		break;
+	case SWAP_64:
+		bytes_add_u64(out, read_u64(at));
+		break;
+	case SATURATE_32:
+		value = read_u64(at);
+		bytes_add_u32(out, value > UINT32_MAX ? UINT32_MAX : (uint32_t)value);
+		break;
+	default:
+		value = read_u64(at);
+		bytes_add_u32(out, value < boot_ns ? 0 : (uint32_t)((value - boot_ns) / NS_PER_MS));
+		break;
+	}
+}
+
+size_t template_encode_record(const struct template *self, const struct flow_record *record,
+			      uint64_t boot_ns, size_t text_limit, uint8_t *out)
+{
+	uint8_t *place = out;
+
+	for (size_t i = 0; i < self->field_count; i++) {
+		const struct template_step *step = &self->steps[i];
+		const uint8_t *at = (const uint8_t *)record + step->offset;
+
+		switch (step->operation) {
+		case TEXT_VARIABLE:
+			place = add_variable(place, at, text_limit);
+			continue;
+		case TEXT_FIXED:
+			add_fixed(place, at, step->width);
+			break;
+		case COPY_ADDRESS:
+			memcpy(place, at, step->width);
+			break;
+		default:
+			add_number(place, at, step->operation, boot_ns);
+			break;
+		}
+		place += step->width;
+	}
+	return (size_t)(place - out);
+}

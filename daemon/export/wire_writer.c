@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "export/wire_writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "export/bytes.h"
+#include "export/ipfix.h"
+#include "export/netflow9.h"
+#include "export/template_cache.h"
+
+enum {
+	SET_HEADER_BYTES = 4,
+	LARGEST_MESSAGE = 65507, /* what UDP over IPv4 carries */
+	/* The rest of the message in work, then one with the template, then one of its own. */
+	ATTEMPTS = 3,
+};
+
+/* What the two formats differ in. */
+struct wire_format {
+	size_t header_bytes, alignment;
+	uint16_t template_set;
+	void (*encode_header)(struct wire_writer *writer, const struct wire_now *now);
+	size_t (*bound_template)(const struct template *template);
+	size_t (*encode_template)(const struct template *template, uint8_t *out);
+};
+
+struct wire_writer {
+	struct wire_options options;
+	const struct wire_format *format;
+	wire_on_message on_message;
+	void *userdata;
+	struct template_cache cache;
+	/* The message in work: length 0 when there is none, set_at 0 when no set is open. */
+	size_t length, set_at;
+	uint16_t set_id;
+	uint32_t records, templates;
+	/* Since the beginning. */
+	uint32_t sequence;
+	uint64_t templates_sent_ns;
+	uint32_t messages_since_templates;
+	bool must_resend;
+	uint8_t bytes[];
+};
+
+void wire_writer_free(struct wire_writer *writer)
+{
+	if (!writer)
+		return;
+	template_cache_fini(&writer->cache);
+	free(writer);
+}
+
+void wire_writer_resend_templates(struct wire_writer *writer)
+{
+	writer->must_resend = true;
+}
+
+static size_t align(const struct wire_writer *writer, size_t length)
+{
+	size_t alignment = writer->format->alignment;
+
+	return (length + alignment - 1) / alignment * alignment;
+}
+
+/* RFC 3954 5.3: the padding counts as part of the FlowSet. */
+static void close_set(struct wire_writer *writer)
+{
+	size_t end = align(writer, writer->length);
+
+	if (writer->set_at == 0)
+		return;
+	memset(writer->bytes + writer->length, 0, end - writer->length);
+	writer->length = end;
+	bytes_add_u16(writer->bytes + writer->set_at + 2, (uint16_t)(end - writer->set_at));
+	writer->set_at = 0;
+}
+
+/* Room for "bytes" more in a set with that id, at the place returned; NULL where the message is too
+ * full for them. */
+static uint8_t *find_room(struct wire_writer *writer, uint16_t set_id, size_t bytes)
+{
+	bool is_open = writer->set_at != 0 && writer->set_id == set_id;
+	size_t at = is_open ? writer->length : align(writer, writer->length) + SET_HEADER_BYTES;
+
+	if (align(writer, at + bytes) > writer->options.max_message_bytes)
+		return NULL;
+	if (!is_open) {
+		close_set(writer);
+		writer->set_at = writer->length;
+		writer->set_id = set_id;
+		bytes_add_u16(writer->bytes + writer->set_at, set_id);
+		writer->length += SET_HEADER_BYTES;
+	}
+	return writer->bytes + writer->length;
+}
+
+/* Collectors work the boot's time out of unix_secs and sysUptime and add 21 and 22 to it. unix_secs
+ * has whole seconds only; so sysUptime tells the same moment as it, the full second that comes
+ * next, and the times are right to the millisecond. The last second instead would put flows that
+ * have just ended behind sysUptime, which reads as a wrap. */
+static void encode_netflow9_header(struct wire_writer *writer, const struct wire_now *now)
+{
+	uint64_t seconds = (now->wall_ns + NS_PER_SEC - 1) / NS_PER_SEC;
+	uint64_t uptime_ns =
+		now->monotonic_ns + (seconds * NS_PER_SEC - now->wall_ns) - writer->options.boot_ns;
+	struct netflow9_header header = {.count = (uint16_t)(writer->records + writer->templates),
+					 .uptime_ms = (uint32_t)(uptime_ns / NS_PER_MS),
+					 .unix_seconds = (uint32_t)seconds,
+					 .sequence = writer->sequence,
+					 .source_id = writer->options.domain};
+
+	netflow9_encode_header(&header, writer->bytes);
+	writer->sequence++;
+}
+
+static void encode_ipfix_header(struct wire_writer *writer, const struct wire_now *now)
+{
+	struct ipfix_header header = {.length = (uint16_t)writer->length,
+				      .export_seconds = (uint32_t)(now->wall_ns / NS_PER_SEC),
+				      .sequence = writer->sequence,
+				      .domain = writer->options.domain};
+
+	ipfix_encode_header(&header, writer->bytes);
+	writer->sequence += writer->records;
+}
+
+void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now)
+{
+	struct wire_message message = {
+		.bytes = writer->bytes, .records = writer->records, .templates = writer->templates};
+
+	if (message.records + message.templates > 0) {
+		close_set(writer);
+		writer->format->encode_header(writer, now);
+		message.length = writer->length;
+		writer->messages_since_templates++;
+		writer->on_message(writer->userdata, &message);
+	}
+	writer->length = writer->set_at = 0;
+	writer->records = writer->templates = 0;
+}
+
+static bool add_template(struct wire_writer *writer, struct template *template)
+{
+	size_t bytes = writer->format->bound_template(template);
+	uint8_t *room = find_room(writer, writer->format->template_set, bytes);
+
+	if (!room)
+		return false;
+	writer->length += writer->format->encode_template(template, room);
+	writer->templates++;
+	template->is_announced = true;
+	return true;
+}
+
+static bool are_templates_due(const struct wire_writer *writer, const struct wire_now *now)
+{
+	const struct wire_options *options = &writer->options;
+
+	return writer->must_resend ||
+	       writer->messages_since_templates >= options->template_packets ||
+	       now->monotonic_ns - writer->templates_sent_ns >= options->template_interval_ns;
+}
+
+static void add_all_templates(struct wire_writer *writer, const struct wire_now *now)
+{
+	writer->must_resend = false;
+	for (size_t i = 0; i < writer->cache.count; i++)
+		writer->cache.items[i]->is_announced = false;
+	for (size_t i = 0; i < writer->cache.count; i++) {
+		if (add_template(writer, writer->cache.items[i]))
+			continue;
+		wire_writer_finish(writer, now);
+		writer->length = writer->format->header_bytes;
+		add_template(writer, writer->cache.items[i]);
+	}
+	writer->messages_since_templates = 0;
+	writer->templates_sent_ns = now->monotonic_ns;
+}
+
+static void begin(struct wire_writer *writer, const struct wire_now *now)
+{
+	if (writer->length > 0)
+		return;
+	writer->length = writer->format->header_bytes;
+	if (are_templates_due(writer, now))
+		add_all_templates(writer, now);
+}
+
+static bool add_record(struct wire_writer *writer, const struct template *template,
+		       const struct flow_record *record, size_t text_limit)
+{
+	size_t bytes = template_bound_record(template, record, text_limit);
+	uint8_t *room = find_room(writer, template->id, bytes);
+
+	if (!room)
+		return false;
+	writer->length +=
+		template_encode_record(template, record, writer->options.boot_ns, text_limit, room);
+	writer->records++;
+	return true;
+}
+
+static bool fits_a_message(const struct wire_writer *writer, const struct template *template,
+			   const struct flow_record *record, size_t text_limit)
+{
+	size_t bytes = template_bound_record(template, record, text_limit);
+
+	return align(writer, writer->format->header_bytes + SET_HEADER_BYTES + bytes) <=
+	       writer->options.max_message_bytes;
+}
+
+int wire_writer_add(struct wire_writer *writer, const struct flow_record *record,
+		    const struct wire_now *now)
+{
+	struct template *template = template_cache_get(&writer->cache, record->parts);
+	size_t text_limit = TEMPLATE_WHOLE_TEXT;
+
+	if (!template)
+		return -ENOMEM;
+	if (!fits_a_message(writer, template, record, text_limit))
+		text_limit = TEMPLATE_SHORT_TEXT;
+	if (!fits_a_message(writer, template, record, text_limit))
+		return WIRE_TOO_LARGE;
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+		begin(writer, now);
+		if ((template->is_announced || add_template(writer, template)) &&
+		    add_record(writer, template, record, text_limit))
+			return template_cache_is_simplified(&writer->cache, template, record->parts)
+				       ? WIRE_SIMPLIFIED
+				       : 0;
+		wire_writer_finish(writer, now);
+	}
+	return WIRE_TOO_LARGE;
+}
+
+static const struct wire_format formats[] = {
+	[TEMPLATE_NETFLOW9] = {NETFLOW9_HEADER_BYTES, NETFLOW9_ALIGNMENT, NETFLOW9_TEMPLATE_FLOWSET,
+			       encode_netflow9_header, netflow9_bound_template,
+			       netflow9_encode_template},
+	[TEMPLATE_IPFIX] = {IPFIX_HEADER_BYTES, 1, IPFIX_TEMPLATE_SET, encode_ipfix_header,
+			    ipfix_bound_template, ipfix_encode_template},
+};
+
+int wire_writer_new(const struct wire_options *options, wire_on_message on_message, void *userdata,
+		    struct wire_writer **ret)
+{
+	uint32_t limit = options->max_message_bytes < LARGEST_MESSAGE ? options->max_message_bytes
+								      : LARGEST_MESSAGE;
+	struct wire_writer *writer = calloc(1, sizeof(*writer) + limit);
+
+	if (!writer)
+		return -ENOMEM;
+	writer->options = *options;
+	writer->options.max_message_bytes = limit;
+	writer->format = &formats[options->template_options.format];
+	writer->on_message = on_message;
+	writer->userdata = userdata;
+	template_cache_init(&writer->cache, &options->template_options);
+	*ret = writer;
+	return 0;
+}

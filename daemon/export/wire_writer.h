@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* Puts messages of NetFlow v9 (RFC 3954) or IPFIX (RFC 7011) together: headers, sets, templates and
+ * sequence numbers. Time and options come in, bytes go out; no I/O.
+ *
+ * A template stands in front of its first record, in the same message where both fit. All known
+ * ones are sent again when template_interval_ns have passed, and after template_packets messages.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "export/template.h"
+
+struct wire_writer;
+
+struct wire_options {
+	struct template_options template_options;
+	uint64_t template_interval_ns;
+	uint32_t template_packets;
+	uint32_t max_message_bytes;
+	uint32_t domain;  /* observation domain id, source id */
+	uint64_t boot_ns; /* monotonic: where NetFlow v9's sysUptime is 0 */
+};
+
+struct wire_now {
+	uint64_t monotonic_ns, wall_ns;
+};
+
+struct wire_message {
+	const uint8_t *bytes; /* valid during the call */
+	size_t length;
+	uint32_t records, templates;
+};
+
+typedef void (*wire_on_message)(void *userdata, const struct wire_message *message);
+
+/* What became of a record, when it is not simply in a message. */
+enum wire_outcome {
+	WIRE_SIMPLIFIED = 1, /* in a message, with fewer fields (template_cache.h) */
+	WIRE_TOO_LARGE = 2,  /* longer than a message, even with its texts cut */
+};
+
+/* 0, or -ENOMEM. */
+int wire_writer_new(const struct wire_options *options, wire_on_message on_message, void *userdata,
+		    struct wire_writer **ret);
+/* Accepts NULL. An unfinished message is thrown away. */
+void wire_writer_free(struct wire_writer *writer);
+
+/* Adds a record; finished messages come through on_message. A record that does not fit an empty
+ * message is tried again with its texts cut to TEMPLATE_SHORT_TEXT. 0, an enum wire_outcome, or
+ * -ENOMEM. */
+int wire_writer_add(struct wire_writer *writer, const struct flow_record *record,
+		    const struct wire_now *now);
+/* Finishes the message in work, if there is one. */
+void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now);
+
+/* The next message begins with all templates: the collector may have missed some. */
+void wire_writer_resend_templates(struct wire_writer *writer);

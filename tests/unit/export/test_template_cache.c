@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "unit.h"
+
+#include <stdbool.h>
+
+#include "export/template_cache.h"
+
+static const struct template_options options = {TEMPLATE_IPFIX, FIELD_SET_PROCFLOW,
+						CONFIG_BIFLOW_RFC5103};
+
+static void test_one_template_for_one_signature(unused void **state)
+{
+	struct template_cache cache;
+	struct template *a, *b;
+
+	template_cache_init(&cache, &options);
+	a = template_cache_get(&cache, RECORD_IPV4 | RECORD_COUNTERS);
+	b = template_cache_get(&cache, RECORD_IPV6);
+	assert_int_equal(a->id, 256);
+	assert_int_equal(b->id, 257);
+	assert_ptr_equal(template_cache_get(&cache, RECORD_IPV4 | RECORD_COUNTERS), a);
+	/* A part that no field of the template has makes no difference. */
+	assert_ptr_equal(template_cache_get(&cache, RECORD_IPV6 | RECORD_END(RECORD_SRC, END_UNIT)),
+			 b);
+	assert_false(template_cache_is_simplified(&cache, b,
+						  RECORD_IPV6 | RECORD_END(RECORD_SRC, END_UNIT)));
+	template_cache_fini(&cache);
+}
+
+/* Random signatures far beyond the limit: ids stay unique, each template has nothing that its
+ * record does not know, and addresses and counters are never left out. */
+static void test_limit(unused void **state)
+{
+	const uint64_t plain = RECORD_IPV4 | RECORD_IPV6 | RECORD_COUNTERS;
+	struct template_cache cache;
+	uint64_t seed = 5;
+	unsigned simplified = 0;
+
+	template_cache_init(&cache, &options);
+	for (int i = 0; i < 20000; i++) {
+		uint64_t parts = records_random(&seed) & records_random(&seed);
+		struct template *template;
+
+		parts &= ~(RECORD_IPV4 | RECORD_IPV6);
+		parts |= i % 2 ? RECORD_IPV4 : RECORD_IPV6;
+		template = template_cache_get(&cache, parts);
+		assert_non_null(template);
+		assert_int_equal(template->signature & ~parts, 0);
+		assert_int_equal(template->signature & plain, parts & plain);
+		assert_ptr_equal(cache.items[template->id - TEMPLATE_FIRST_ID], template);
+		simplified += template_cache_is_simplified(&cache, template, parts);
+	}
+	assert_true(cache.count <= TEMPLATE_CACHE_LIMIT);
+	assert_true(simplified > 10000);
+	template_cache_fini(&cache);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_template_for_one_signature),
+		cmocka_unit_test(test_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
