@@ -149,11 +149,15 @@ static struct process *find_living(const struct process_table *table, pid_t pid)
 	return hash_map_find(&table->map, hash_pid(table, pid), match_living, &pid);
 }
 
+static bool match_itself(const void *value, const void *key)
+{
+	return value == key;
+}
+
 static void forget(struct process_table *table, struct process *process)
 {
-	struct process_id id = process->identity.id;
-
-	hash_map_remove(&table->map, hash_pid(table, id.pid), match_id, &id);
+	hash_map_remove(&table->map, hash_pid(table, process->identity.id.pid), match_itself,
+			process);
 	sampler_forget(&table->sampler, process);
 	process_free(process);
 }
@@ -310,7 +314,13 @@ static int sample(struct process_table *table, struct process *process, uint64_t
  * own. */
 static struct process *add(struct process_table *table, struct process *process, uint64_t now_ns)
 {
+	struct process *earlier;
+
 	read_exits(table, now_ns);
+	while ((earlier = find_living(table, process->identity.id.pid))) {
+		sampler_end(&table->sampler, earlier);
+		settle(earlier, now_ns);
+	}
 	if (hash_map_add(&table->map, hash_pid(table, process->identity.id.pid), process) < 0) {
 		sampler_forget(&table->sampler, process);
 		process_free(process);

@@ -293,12 +293,11 @@ static void take_usage(struct sampler *sampler, struct process *process,
 	process->has_usage = true;
 }
 
-static int end_process(struct sampler *sampler, struct process *process)
+void sampler_end(struct sampler *sampler, struct process *process)
 {
 	sampler_forget(sampler, process);
 	process->is_gone = true;
 	process->usage.is_final = true;
-	return SAMPLER_GONE;
 }
 
 /* A zombie tells its final CPU time, what it used while exiting included, as long as its parent has
@@ -326,8 +325,10 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 	has_clock = sampler->proc_is_ours && read_cpu_clock(process->identity.id.pid, &now.cpu_ns);
 	read_delays(sampler, process, &now.iowait_ns);
 	r = read_stat(sampler, process, line, sizeof(line), &stat);
-	if (r == -ENOENT || r == -ESRCH)
-		return end_process(sampler, process);
+	if (r == -ENOENT || r == -ESRCH) {
+		sampler_end(sampler, process);
+		return SAMPLER_GONE;
+	}
 	if (r < 0)
 		return r;
 	finished = is_finished(&stat);
@@ -351,8 +352,10 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 		peak_add(&process->peak, now_ns, now.memory_bytes);
 	}
 	take_usage(sampler, process, &now);
-	if (finished)
-		return end_process(sampler, process);
+	if (finished) {
+		sampler_end(sampler, process);
+		return SAMPLER_GONE;
+	}
 	check_name(sampler, process, &stat);
 	return SAMPLER_ALIVE;
 }

@@ -59,6 +59,9 @@ int sampler_open_file(struct sampler *sampler, int directory_fd, const char *pat
  * errno with nothing changed. */
 int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_ns);
 
+/* It is known to have ended: what was sampled last is final. */
+void sampler_end(struct sampler *sampler, struct process *process);
+
 /* What is asked once: start to the microsecond, and whether delays are counted. Trust it only when
  * the process is seen alive afterwards. */
 void sampler_read_start(struct sampler *sampler, struct process *process);

@@ -281,6 +281,137 @@ static void peak_memory_since_a_time(void **state)
 	process_table_release(fixture->table, process);
 }
 
+enum { PIDS = 12, STEPS = 4000, SEEDS = 12, HELD = 64 };
+
+/* What the table should know of one process: its place in the model is its pid. */
+struct model {
+	bool lives;
+	uint64_t start_ticks;
+	struct fake_process fake;
+};
+
+struct held {
+	struct process *process;
+	pid_t pid;
+	uint64_t start_ticks, faults;
+	char name[16];
+};
+
+static void step_model(struct fixture *fixture, struct model *model)
+{
+	static const char *const names[] = {"one", "two", "three three", "f(o)ur"};
+	struct fake_process *fake = &model->fake;
+
+	if (!model->lives) {
+		*fake = (struct fake_process){.pid = fake->pid,
+					      .comm = names[rand() % 4],
+					      .start_ticks = ++model->start_ticks,
+					      .minor_faults = (uint64_t)rand() % 50};
+		model->lives = true;
+	} else if (rand() % 4 == 0) {
+		fake_process_remove(fixture->proc, fake->pid);
+		model->lives = false;
+		return;
+	}
+	fake->minor_faults += (uint64_t)rand() % 100;
+	fake_process_write(fixture->proc, fake);
+}
+
+static void step_acquire(struct fixture *fixture, const struct model *model, struct held *held,
+			 uint64_t now_ns)
+{
+	struct process *process =
+		acquire(fixture, model->fake.pid, rand() % 2 ? model->start_ticks : 0, now_ns);
+
+	if (!process) {
+		assert_false(model->lives);
+		return;
+	}
+	/* One that has ended may be told by its pid alone, and then it is the newest known. */
+	assert_int_equal(process_get_identity(process)->id.pid, model->fake.pid);
+	if (model->lives) {
+		assert_int_equal(process_get_identity(process)->id.start_ticks, model->start_ticks);
+		assert_string_equal(process_get_identity(process)->name, model->fake.comm);
+	}
+	*held = (struct held){.process = process,
+			      .pid = model->fake.pid,
+			      .start_ticks = process_get_identity(process)->id.start_ticks};
+	strcpy(held->name, process_get_identity(process)->name);
+}
+
+/* A held process is always itself, its counters never fall, and while it lives they are exact. */
+static void step_sample(struct fixture *fixture, const struct model *model, struct held *held,
+			uint64_t now_ns)
+{
+	const struct process_identity *identity = process_get_identity(held->process);
+	struct process_usage usage;
+
+	assert_int_equal(identity->id.pid, held->pid);
+	assert_int_equal(identity->id.start_ticks, held->start_ticks);
+	assert_string_equal(identity->name, held->name);
+	assert_int_equal(
+		process_table_sample(fixture->table, held->process, now_ns, now_ns, &usage), 0);
+	assert_true(usage.minor_faults >= held->faults);
+	held->faults = usage.minor_faults;
+	assert_int_equal(usage.is_final, !model->lives || model->start_ticks != held->start_ticks);
+	if (!usage.is_final)
+		assert_int_equal(usage.minor_faults, model->fake.minor_faults);
+}
+
+static void check_counts(struct fixture *fixture, const struct held *held)
+{
+	uint64_t distinct = 0;
+
+	for (int i = 0; i < HELD; i++) {
+		bool is_first = held[i].process != NULL;
+
+		for (int j = 0; j < i && is_first; j++)
+			is_first = held[j].process != held[i].process;
+		distinct += is_first;
+	}
+	assert_int_equal(process_table_get_counters(fixture->table)->processes, distinct);
+}
+
+static void table_behaves_like_the_model(void **state)
+{
+	for (unsigned seed = 0; seed < SEEDS; seed++) {
+		struct model models[PIDS] = {0};
+		struct held held[HELD] = {0};
+		struct fixture *fixture = *state;
+		uint64_t now_ns = AT(1);
+
+		srand(seed);
+		for (int i = 0; i < PIDS; i++)
+			models[i].fake.pid = 100 + i;
+		for (int step = 0; step < STEPS; step++) {
+			struct held *one = &held[rand() % HELD];
+			struct model *model =
+				one->process ? &models[one->pid - 100] : &models[rand() % PIDS];
+
+			now_ns += (uint64_t)rand() % (uint64_t)(20 * NS_PER_MS);
+			if (rand() % 3 == 0) {
+				now_ns += 20 * NS_PER_MS; /* else an older sample may serve */
+				step_model(fixture, &models[rand() % PIDS]);
+			} else if (!one->process) {
+				step_acquire(fixture, model, one, now_ns += 20 * NS_PER_MS);
+			} else if (rand() % 2) {
+				step_sample(fixture, model, one, now_ns += 1);
+			} else if (rand() % 3 == 0) {
+				process_table_run_schedule(fixture->table, now_ns,
+							   (unsigned)rand() % 5);
+			} else {
+				process_table_release(fixture->table, one->process);
+				one->process = NULL;
+			}
+			check_counts(fixture, held);
+		}
+		for (int i = 0; i < HELD; i++)
+			process_table_release(fixture->table, held[i].process);
+		tear_down(state);
+		assert_int_equal(set_up(state), 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -294,6 +425,7 @@ int main(void)
 		with_proc(exec_renames),
 		with_proc(schedule_takes_the_longest_waiting_first),
 		with_proc(peak_memory_since_a_time),
+		with_proc(table_behaves_like_the_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
