@@ -27,6 +27,7 @@ struct process {
 	uint32_t samples;
 	bool has_usage, is_gone;
 	bool is_remembered; /* in the list of those that nobody holds */
+	bool is_late; /* it was gone when it was first looked at: there is no sample of its life */
 	bool has_exit_record;
 	bool counts_delays; /* proven: since it started */
 };

@@ -22,8 +22,9 @@
 #include "process/taskstats.h"
 #include "process/users.h"
 
-#define SHARE_NS    (10 * NS_PER_MS)
-#define REMEMBER_NS (10 * NS_PER_SEC)
+#define SHARE_NS      (10 * NS_PER_MS)
+#define REMEMBER_NS   (10 * NS_PER_SEC)
+#define SHORT_LIFE_NS NS_PER_SEC
 
 enum {
 	MAX_REMEMBERED = 4096, /* processes that nobody holds */
@@ -177,17 +178,40 @@ static void expire_remembered(struct process_table *table, uint64_t now_ns)
 	}
 }
 
+/* What an exit record, or two of them, tell of a process's end. */
+struct ending {
+	const struct task_figures *last;  /* the task that ended last */
+	const struct task_figures *total; /* the same, or the sum of all tasks */
+	uint64_t peak_bytes;
+	uint64_t seen_ns;
+};
+
+static uint64_t find_end_ns(const struct process *process, const struct ending *ending)
+{
+	uint64_t lived_us = ending->last->group_elapsed_us;
+	uint64_t end_ns;
+
+	if (!lived_us && ending->last == ending->total)
+		lived_us = ending->last->elapsed_us;
+	end_ns = process->identity.start_ns + lived_us * 1000;
+	return lived_us && end_ns < ending->seen_ns ? end_ns : ending->seen_ns;
+}
+
 /* Totals of the exit record, where they are above the last sample's. Faults of a process that had
  * several threads are in none of its records. */
-static void take_exit(struct process *process, const struct task_figures *total, bool is_sum,
-		      uint64_t peak_bytes)
+static void take_exit(struct process *process, const struct ending *ending)
 {
+	const struct task_figures *total = ending->total;
 	struct process_usage *usage = &process->usage;
+	bool is_sum = ending->last != total;
 	uint64_t cpu_ns = is_sum ? total->cpu_ns : taskstats_find_exit_cpu(total);
+	uint64_t end_ns = find_end_ns(process, ending);
 
 	process->has_exit_record = true;
 	process->has_usage = true;
 	usage->has_faults |= !is_sum;
+	if (end_ns > usage->taken_ns)
+		usage->taken_ns = end_ns;
 	if (cpu_ns > usage->cpu_ns)
 		usage->cpu_ns = cpu_ns;
 	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns)
@@ -196,8 +220,8 @@ static void take_exit(struct process *process, const struct task_figures *total,
 		usage->minor_faults = total->minor_faults;
 	if (!is_sum && total->major_faults > usage->major_faults)
 		usage->major_faults = total->major_faults;
-	if (peak_bytes > process->exit_peak_bytes)
-		process->exit_peak_bytes = peak_bytes;
+	if (ending->peak_bytes > process->exit_peak_bytes)
+		process->exit_peak_bytes = ending->peak_bytes;
 }
 
 /* What is gone has no turn any more. */
@@ -216,14 +240,16 @@ static void end_known(struct process_table *table, struct process *process,
 		      const struct taskstats_message *message, uint64_t now_ns)
 {
 	const struct task_figures *task = &message->task_figures;
+	struct ending ending = {
+		.last = task, .peak_bytes = task->peak_memory_bytes, .seen_ns = now_ns};
 	bool ended = message->has_group || task->group_ended;
 
 	/* Before version 12 nothing tells a leader that ends first from a process that ends. */
 	if (!process->is_gone && sampler_read(&table->sampler, process, now_ns) != SAMPLER_GONE &&
 	    !ended)
 		return;
-	take_exit(process, message->has_group ? &message->group_figures : task, message->has_group,
-		  task->peak_memory_bytes);
+	ending.total = message->has_group ? &message->group_figures : task;
+	take_exit(process, &ending);
 	settle(process, now_ns);
 }
 
@@ -386,6 +412,8 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	uint64_t lived_ns = (leader->elapsed_us + 1) * 1000;
 	struct process_identity identity = {.id.pid = entry->group};
 	struct identity_facts facts = {.uid = leader->uid};
+	struct ending ending = {
+		.last = leader, .peak_bytes = entry->peak_memory_bytes, .seen_ns = entry->seen_ns};
 	char user_name[USER_NAME_SIZE];
 	struct process *process;
 
@@ -399,12 +427,13 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	process = process_new(&identity, &facts, user_name);
 	if (!process)
 		return NULL;
-	process->is_gone = true;
+	process->is_gone = process->is_late = true;
 	process->gone_ns = entry->seen_ns;
 	process->usage.is_final = true;
 	process->counts_delays = leader->delay_count > 0;
 	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
-	take_exit(process, &entry->total, entry->is_sum, entry->peak_memory_bytes);
+	ending.total = entry->is_sum ? &entry->total : leader;
+	take_exit(process, &ending);
 	if (hash_map_add(&table->map, hash_pid(table, entry->group), process) < 0) {
 		process_free(process);
 		return NULL;
@@ -491,6 +520,7 @@ struct process *process_table_acquire(struct process_table *table, struct proces
 		if (process) {
 			sampler_read_start(&table->sampler, process);
 			sample(table, process, now_ns);
+			process->is_late = process->is_gone;
 		}
 	}
 	if (!process)
@@ -537,6 +567,19 @@ int process_table_sample(struct process_table *table, struct process *process, u
 	return 0;
 }
 
+int process_table_read_base(struct process_table *table, struct process *process, uint64_t since_ns,
+			    uint64_t now_ns, struct process_usage *ret)
+{
+	const struct process_identity *identity = &process->identity;
+	uint64_t recent_ns = now_ns > SHARE_NS ? now_ns - SHARE_NS : 0;
+
+	if (identity->start_ns < since_ns &&
+	    !(process->is_late && since_ns - identity->start_ns <= SHORT_LIFE_NS))
+		return process_table_sample(table, process, now_ns, recent_ns, ret);
+	*ret = (struct process_usage){.taken_ns = identity->start_ns, .has_faults = true};
+	return 0;
+}
+
 uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns)
 {
 	uint64_t peak = peak_find(&process->peak, since_ns);
@@ -564,7 +607,7 @@ uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns
 		if (!process->is_gone)
 			list_move_tail(&table->schedule, &process->turn);
 	}
-	return UINT64_MAX;
+	return now_ns + table->options.sample_interval_ns;
 }
 
 const struct process_table_counters *process_table_get_counters(const struct process_table *table)

@@ -56,7 +56,7 @@ struct process_identity {
 
 /* Counters of the whole thread group since it started, finished threads included. */
 struct process_usage {
-	uint64_t taken_ns; /* monotonic: when this was true */
+	uint64_t taken_ns; /* monotonic: when this was true; of a process that is gone its end */
 	uint64_t cpu_ns;
 	uint64_t minor_faults, major_faults;
 	/* Waits for block I/O, swapping in included. Valid with has_iowait, which stays once it is
@@ -103,12 +103,20 @@ const struct process_identity *process_get_identity(const struct process *proces
 int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
 			 uint64_t since_ns, struct process_usage *ret);
 
+/* What the process had used at "since_ns", the begin of a span: nothing, told as of its start, where
+ * it is younger; else a sample of now or of the last 10 ms. A process that was gone when it was first
+ * looked at has no sample but its end: where it began at most a second before, all that it used
+ * counts, as of its start (it was started for this, and had little time for anything else); where it
+ * is older, its end is told, and then nothing is known of the span. 0 or -ENODATA. */
+int process_table_read_base(struct process_table *table, struct process *process, uint64_t since_ns,
+			    uint64_t now_ns, struct process_usage *ret);
+
 /* Largest resident set in any sample taken since "since_ns", bytes; 0 where there was none. Where
  * the process is younger than that and its exit record tells more, that. */
 uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns);
 
 /* Samples held processes whose last sample is older than the interval, at most "budget" of them.
- * Returns the monotonic time of the next call that is needed. */
+ * Returns the monotonic time of the next call that is needed: within one interval. */
 uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget);
 
 /* Delay accounting was switched on or off meanwhile. */

@@ -56,6 +56,7 @@ enum field {
 	FIELD_COMPACT_COUNT = 352,
 	FIELD_COMPACT_END = 368,
 	FIELD_GROUP = 368,
+	FIELD_GROUP_ELAPSED = 376,
 	FIELD_COPY_COUNT = 400,
 };
 
@@ -171,6 +172,7 @@ int taskstats_parse(const void *bytes, size_t length, struct task_figures *ret)
 	figures.parent = (pid_t)read_u32(&reader, FIELD_PARENT);
 	if (figures.version >= VERSION_GROUP) {
 		figures.group = (pid_t)read_u32(&reader, FIELD_GROUP);
+		figures.group_elapsed_us = read_u64(&reader, FIELD_GROUP_ELAPSED);
 		figures.group_ended = *find_field(&reader, FIELD_FLAGS, 1) & LAST_OF_GROUP;
 	}
 	memcpy(figures.name, find_field(&reader, FIELD_NAME, sizeof(figures.name)),

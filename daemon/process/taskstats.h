@@ -25,8 +25,9 @@ struct task_figures {
 		run_delay_ns;	     /* how often it got a CPU, and how long it waited for one */
 	uint64_t voluntary_switches; /* how often it gave the CPU up of itself */
 	uint64_t io_delay_ns;	     /* block I/O, swapping in included */
-	uint64_t delay_count; /* delays of all kinds: above 0 only where they are accounted */
-	uint64_t elapsed_us;  /* since the task started; of a group the sum over its tasks */
+	uint64_t delay_count;	   /* delays of all kinds: above 0 only where they are accounted */
+	uint64_t group_elapsed_us; /* since its process started; 0 before version 12 */
+	uint64_t elapsed_us;	   /* since the task started; of a group the sum over its tasks */
 	/* The following in the figures of one task only, 0 in those of a group. */
 	uint64_t minor_faults, major_faults;
 	uint64_t peak_memory_bytes; /* of the whole address space since exec */

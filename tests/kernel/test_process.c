@@ -240,15 +240,18 @@ static void end_comes_from_the_exit_record(void **state)
 	struct process_usage before, after;
 	struct process *process;
 	struct rusage truth;
-	uint64_t truth_ns;
+	uint64_t truth_ns, reaped_ns;
 
 	child_wait_pause(&child);
 	process = acquire(fixture, child.pid);
 	before = sample(fixture, process);
 	child_continue(&child);
 	truth_ns = child_reap(&child, &truth);
+	reaped_ns = clock_now_ns();
 	after = sample(fixture, process);
 	assert_true(after.is_final && after.has_faults && after.has_memory);
+	assert_true(after.taken_ns >= before.taken_ns + 7 * NS_PER_MS &&
+		    after.taken_ns <= reaped_ns);
 	/* What it used since its last sleep is behind by a tick at most; and it gave 8 MB back
 	 * while exiting, which no exit record has. */
 	print_message("cpu: %.3f ms of %.3f\n", (double)after.cpu_ns / 1e6, (double)truth_ns / 1e6);
@@ -300,7 +303,7 @@ static void k8_exit_record_names_who_was_never_seen(void **state)
 	uint64_t before_ns = clock_now_ns(), after_ns, truth_ns;
 	struct child child = child_start(live_briefly, &ms);
 	const struct process_identity *identity;
-	struct process_usage usage;
+	struct process_usage usage, base;
 	struct process *process;
 	struct rusage truth;
 
@@ -319,6 +322,20 @@ static void k8_exit_record_names_who_was_never_seen(void **state)
 	assert_close(usage.cpu_ns, truth_ns, CLOSE_NS);
 	assert_close(faults_of(&usage), (uint64_t)(truth.ru_minflt + truth.ru_majflt),
 		     CLOSE_FAULTS);
+	assert_true(usage.taken_ns > identity->start_ns && usage.taken_ns <= after_ns + NS_PER_MS);
+	/* The base of a span that began after it did: its whole short life, or, had it lived long
+	 * before that, nothing that could be told. */
+	assert_int_equal(process_table_read_base(fixture->table, process,
+						 identity->start_ns + NS_PER_MS, clock_now_ns(),
+						 &base),
+			 0);
+	assert_int_equal(base.taken_ns, identity->start_ns);
+	assert_int_equal(base.cpu_ns, 0);
+	assert_int_equal(process_table_read_base(fixture->table, process,
+						 identity->start_ns + 2 * NS_PER_SEC,
+						 clock_now_ns(), &base),
+			 0);
+	assert_int_equal(base.taken_ns, usage.taken_ns);
 	assert_true(process_get_peak_memory(process, identity->start_ns) > 0);
 	assert_ptr_equal(acquire(fixture, child.pid), process);
 	process_table_release(fixture->table, process);

@@ -252,7 +252,7 @@ static void schedule_takes_the_longest_waiting_first(void **state)
 	assert_int_equal(process_table_get_counters(fixture->table)->samples, 4 + 2);
 	for (int i = 0; i < 4; i++)
 		process_table_release(fixture->table, processes[i]);
-	assert_true(process_table_run_schedule(fixture->table, AT(9), 10) == UINT64_MAX);
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(9), 10), AT(10));
 }
 
 static void peak_memory_since_a_time(void **state)

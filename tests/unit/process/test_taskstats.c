@@ -59,7 +59,8 @@ static void fill(uint8_t *bytes, uint16_t version, size_t shift)
 	put(bytes, 352 + 5 * shift, 30);   /* compact_count */
 	small = 4710;
 	memcpy(bytes + 368 + 6 * shift, &small, sizeof(small));
-	put(bytes, 400 + 6 * shift, 40); /* wpcopy_count */
+	put(bytes, 376 + 6 * shift, 778); /* ac_tgetime */
+	put(bytes, 400 + 6 * shift, 40);  /* wpcopy_count */
 }
 
 static void check_common(const struct task_figures *figures)
@@ -115,6 +116,7 @@ static void each_version_is_read_by_its_own_layout(void **state)
 		assert_int_equal(figures.delay_count, layout->delay_count);
 		assert_int_equal(figures.group, layout->group);
 		assert_int_equal(figures.group_ended, layout->group != 0);
+		assert_int_equal(figures.group_elapsed_us, layout->group ? 778 : 0);
 	}
 }
 

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "process/exit_log.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+enum { MOST = 8, KEEP = 1000, PIDS = 20 };
+
+static struct taskstats_message single(pid_t pid, uint64_t cpu_ns)
+{
+	return (struct taskstats_message){
+		.has_task = true,
+		.pid = pid,
+		.task_figures = {.pid = pid, .group = pid, .group_ended = true, .cpu_ns = cpu_ns},
+	};
+}
+
+static void newest_of_a_pid_is_found(void **state)
+{
+	struct taskstats_message message = single(7, 1);
+	struct exit_log *log;
+
+	(void)state;
+	assert_int_equal(exit_log_new(MOST, KEEP, &log), 0);
+	assert_null(exit_log_find(log, 7, 10));
+	exit_log_add(log, &message, 9, 10);
+	message = single(7, 2);
+	exit_log_add(log, &message, 19, 20);
+	assert_int_equal(exit_log_find(log, 7, 30)->leader.cpu_ns, 2);
+	assert_int_equal(exit_log_find(log, 7, 30)->after_ns, 19);
+	assert_int_equal(exit_log_count(log), 1);
+	assert_non_null(exit_log_find(log, 7, 20 + KEEP));
+	assert_null(exit_log_find(log, 7, 21 + KEEP));
+	exit_log_free(log);
+}
+
+static void group_is_told_when_leader_and_last_thread_have_ended(void **state)
+{
+	struct taskstats_message leader = {
+		.has_task = true,
+		.pid = 7,
+		.task_figures = {.pid = 7, .group = 7, .name = "leader", .peak_memory_bytes = 5}};
+	struct taskstats_message other = {.has_task = true,
+					  .pid = 8,
+					  .task_figures = {.pid = 8, .group = 7, .name = "other"}};
+	struct taskstats_message last = {.has_task = true,
+					 .has_group = true,
+					 .pid = 9,
+					 .group = 7,
+					 .task_figures = {.pid = 9,
+							  .group = 7,
+							  .group_ended = true,
+							  .name = "last",
+							  .peak_memory_bytes = 6},
+					 .group_figures = {.cpu_ns = 99}};
+	const struct exit_entry *entry;
+	struct exit_log *log;
+
+	(void)state;
+	assert_int_equal(exit_log_new(MOST, KEEP, &log), 0);
+	exit_log_add(log, &other, 0, 1);
+	assert_int_equal(exit_log_count(log), 0);
+	exit_log_add(log, &leader, 1, 2);
+	assert_null(exit_log_find(log, 7, 2));
+	exit_log_add(log, &last, 2, 3);
+	entry = exit_log_find(log, 7, 3);
+	assert_non_null(entry);
+	assert_true(entry->is_sum);
+	assert_string_equal(entry->leader.name, "leader");
+	assert_int_equal(entry->total.cpu_ns, 99);
+	assert_int_equal(entry->peak_memory_bytes, 6);
+	/* Without the leader's record it has no name: told by nobody. */
+	last.group = 70;
+	exit_log_add(log, &last, 3, 4);
+	assert_null(exit_log_find(log, 70, 4));
+	exit_log_free(log);
+}
+
+/* The model keeps the last addition of each pid; what the log may forget is what is older than the
+ * newest MOST, or than KEEP. */
+static void log_behaves_like_the_model(void **state)
+{
+	(void)state;
+	for (unsigned seed = 0; seed < 50; seed++) {
+		uint64_t seen_ns[PIDS] = {0}, cpu_ns[PIDS] = {0}, now_ns = 1;
+		struct exit_log *log;
+
+		srand(seed);
+		assert_int_equal(exit_log_new(MOST, KEEP, &log), 0);
+		for (unsigned step = 0; step < 2000; step++) {
+			int pid = rand() % PIDS, newer = 0;
+			struct taskstats_message message = single(pid, (uint64_t)rand());
+			const struct exit_entry *entry;
+
+			now_ns += 1 + (uint64_t)(rand() % 200);
+			if (rand() % 2) {
+				exit_log_add(log, &message, now_ns - 1, now_ns);
+				seen_ns[pid] = now_ns;
+				cpu_ns[pid] = message.task_figures.cpu_ns;
+			}
+			assert_true(exit_log_count(log) <= MOST);
+			pid = rand() % PIDS;
+			entry = exit_log_find(log, pid, now_ns);
+			for (int i = 0; i < PIDS; i++)
+				newer += seen_ns[i] > seen_ns[pid];
+			if (entry) {
+				assert_int_equal(entry->leader.cpu_ns, cpu_ns[pid]);
+				assert_true(now_ns - seen_ns[pid] <= KEEP);
+			} else if (seen_ns[pid] && now_ns - seen_ns[pid] < KEEP) {
+				assert_true(newer >= MOST - 1);
+			}
+		}
+		exit_log_free(log);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(newest_of_a_pid_is_found),
+		cmocka_unit_test(group_is_told_when_leader_and_last_thread_have_ended),
+		cmocka_unit_test(log_behaves_like_the_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
