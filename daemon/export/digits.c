@@ -2,33 +2,59 @@
 
 #include "export/digits.h"
 
-#include <string.h>
-
 #define MS_PER_DAY	86400000ull
 #define LAST_MS_OF_9999 253402300799999ull
 
-char *digits_add_decimal(char *at, uint64_t value)
-{
-	char digits[DIGITS_DECIMAL_SIZE];
-	char *first = digits + sizeof(digits);
-	size_t length;
-
-	do {
-		*--first = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	length = (size_t)(digits + sizeof(digits) - first);
-	memcpy(at, first, length);
-	return at + length;
-}
-
 char *digits_add_padded(char *at, uint64_t value, unsigned width)
 {
-	for (unsigned i = width; i > 0; i--) {
-		at[i - 1] = (char)('0' + value % 10);
-		value /= 10;
+	unsigned left = width;
+
+	/* A division by 100 costs what one by 10 does. */
+	for (; left >= 2; left -= 2) {
+		unsigned pair = (unsigned)(value % 100);
+
+		at[left - 1] = (char)('0' + pair % 10);
+		at[left - 2] = (char)('0' + pair / 10);
+		value /= 100;
 	}
+	if (left > 0)
+		at[0] = (char)('0' + value % 10);
 	return at + width;
+}
+
+static unsigned count_digits(uint64_t value)
+{
+	static const uint64_t powers[DIGITS_DECIMAL_SIZE] = {
+		0ull,
+		10ull,
+		100ull,
+		1000ull,
+		10000ull,
+		100000ull,
+		1000000ull,
+		10000000ull,
+		100000000ull,
+		1000000000ull,
+		10000000000ull,
+		100000000000ull,
+		1000000000000ull,
+		10000000000000ull,
+		100000000000000ull,
+		1000000000000000ull,
+		10000000000000000ull,
+		100000000000000000ull,
+		1000000000000000000ull,
+		10000000000000000000ull,
+	};
+	/* 1233 / 4096 is the logarithm of 2 to base 10, near enough for 64 bits. */
+	unsigned guess = (64 - (unsigned)__builtin_clzll(value | 1)) * 1233 >> 12;
+
+	return guess + (value >= powers[guess]);
+}
+
+char *digits_add_decimal(char *at, uint64_t value)
+{
+	return digits_add_padded(at, value, count_digits(value));
 }
 
 /* Days since 1970-01-01 to a civil date: years begin in March, so that the leap day is the last one

@@ -60,26 +60,36 @@ static char *add_escape(char *at, uint8_t byte)
 	return at + 5;
 }
 
+/* What a string may hold as it is: all but '"', the backslash and what is not printable. */
+static const bool is_plain[UINT8_MAX + 1] = {
+	[' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7f] = true};
+
 /* A run of bytes of 0x80 and above holds whole characters or bad ones: no character spans it. */
+static char *add_odd_bytes(char *at, struct text text, size_t *position)
+{
+	size_t begin = *position, end = begin;
+
+	if ((uint8_t)text.at[begin] < 0x80) {
+		*position = begin + 1;
+		return add_escape(at, (uint8_t)text.at[begin]);
+	}
+	while (end < text.length && (uint8_t)text.at[end] >= 0x80)
+		end++;
+	*position = end;
+	return at + text_sanitise((struct text){text.at + begin, end - begin}, at, end - begin);
+}
+
 static char *add_string(char *at, struct text text)
 {
-	*at++ = '"';
-	for (size_t i = 0; i < text.length;) {
-		uint8_t byte = (uint8_t)text.at[i];
-		size_t end = i;
+	size_t i = 0;
 
-		if (byte < 0x80) {
-			if (byte < 0x20 || byte == '"' || byte == '\\')
-				at = add_escape(at, byte);
-			else
-				*at++ = (char)byte;
-			i++;
-			continue;
-		}
-		while (end < text.length && (uint8_t)text.at[end] >= 0x80)
-			end++;
-		at += text_sanitise((struct text){text.at + i, end - i}, at, end - i);
-		i = end;
+	*at++ = '"';
+	for (;;) {
+		for (; i < text.length && is_plain[(uint8_t)text.at[i]]; i++)
+			*at++ = text.at[i];
+		if (i == text.length)
+			break;
+		at = add_odd_bytes(at, text, &i);
 	}
 	*at++ = '"';
 	return at;
