@@ -16,8 +16,9 @@ NOBODY = 65534
 PORT = 8099
 
 
-def tcp_exchange(client, server, version, address, up=1000, down=300000):
-    """A whole connection, both ends told apart by their bytes. Closed by the client first."""
+def tcp_exchange(probed, client, server, version, address, up=1000, down=300000):
+    """A whole connection, its directions told apart by their bytes. Closed by the client first,
+    when the daemon has had the time to look at its sockets."""
     server.listen(name="l", version=version, address=address, port=PORT)
     local = client.connect(name="c", version=version, address=address, port=PORT)
     server.accept(name="s", listener="l")
@@ -26,6 +27,7 @@ def tcp_exchange(client, server, version, address, up=1000, down=300000):
     begun = client.begin("receive", name="c", count=down)
     server.send(name="s", count=down)
     client.finish(begun)
+    probed.sync()
     client.close(name="c")
     server.receive_end(name="s")
     server.close(name="s")
@@ -38,7 +40,7 @@ def test_tcp_client_is_local(pair, agent, daemon, version):
     here, there = pair.addresses(version)
     truth = Truth.of_port(pair.peer, "tcp", PORT)
     client = agent(pair.probe, "client", user=NOBODY)
-    local = tcp_exchange(client, agent(pair.peer, "server"), version, there)
+    local = tcp_exchange(probed, client, agent(pair.peer, "server"), version, there)
     record = probed.wait_record(L4_DST_PORT=PORT)
     src, dst = ADDRESSES[version]
     assert_has(record, {
@@ -61,7 +63,7 @@ def test_tcp_server_is_local(pair, agent, daemon, version):
     here, there = pair.addresses(version)
     truth = Truth.of_port(pair.peer, "tcp", PORT)
     server = agent(pair.probe, "server", user=NOBODY)
-    tcp_exchange(agent(pair.peer, "client"), server, version, here)
+    tcp_exchange(probed, agent(pair.peer, "client"), server, version, here)
     record = probed.wait_record(L4_DST_PORT=PORT)
     src, dst = ADDRESSES[version]
     assert_has(record, {src: there, dst: here, "FLOW_END_REASON": 3, **truth.read(),
@@ -73,9 +75,9 @@ def test_tcp_server_is_local(pair, agent, daemon, version):
 def test_a45_loopback_tells_both_ends(pair, agent, daemon, version):
     probed = daemon(pair.probe)
     here = "127.0.0.1" if version == 4 else "::1"
-    truth = Truth.of_port(pair.probe, "tcp", PORT, hooks=("prerouting",))
+    truth = Truth.of_port(pair.probe, "tcp", PORT, hooks=("postrouting",))
     client, server = agent(pair.probe, "client", user=NOBODY), agent(pair.probe, "server")
-    tcp_exchange(client, server, version, here)
+    tcp_exchange(probed, client, server, version, here)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {"FLOW_END_REASON": 3, **truth.read(), **client.as_end("SRC"),
                         **server.as_end("DST")})
@@ -280,7 +282,7 @@ def test_interim_records_are_deltas(pair, agent, daemon):
 def test_without_accounting_bytes_are_absent(pair, agent, daemon):
     probed = daemon(pair.probe, {"conntrack": {"accounting": False}})
     client = agent(pair.probe, "client")
-    tcp_exchange(client, agent(pair.peer, "server"), 4, pair.PEER4)
+    tcp_exchange(probed, client, agent(pair.peer, "server"), 4, pair.PEER4)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {**client.as_end("SRC"), "FLOW_END_REASON": 3})
     assert not set(COUNTERS) & set(record)

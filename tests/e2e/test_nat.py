@@ -11,17 +11,16 @@ MASQUERADE = """table inet nat { chain post { type nat hook postrouting priority
     oifname outside masquerade; }; }"""
 
 
-def connection(client, server, to, at, port=PORT, listen_port=PORT, version=4, daemon=None):
+def connection(probed, client, server, to, at, listen_port=PORT, version=4):
     """Client connects to "to"; the server listens at "at"."""
     server.listen(name="l", version=version, address=at, port=listen_port)
-    local = client.connect(name="c", version=version, address=to, port=port)
+    local = client.connect(name="c", version=version, address=to, port=PORT)
     seen = server.accept(name="s", listener="l")
     client.send(name="c", count=2000)
     server.receive(name="s", count=2000)
     server.send(name="s", count=3000)
     client.receive(name="c", count=3000)
-    if daemon:
-        daemon.sync()
+    probed.sync()
     client.close(name="c")
     server.receive_end(name="s")
     server.close(name="s")
@@ -33,7 +32,7 @@ def test_masquerade_seen_by_the_client(routed, agent, daemon):
     probed = daemon(routed.client)
     truth = Truth.of_port(routed.server, "tcp", PORT)
     client = agent(routed.client, "client", user=65534)
-    connection(client, agent(routed.server, "server"), routed.SERVER4, routed.SERVER4)
+    connection(probed, client, agent(routed.server, "server"), routed.SERVER4, routed.SERVER4)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {"IPV4_SRC_ADDR": routed.CLIENT4, "IPV4_DST_ADDR": routed.SERVER4,
                         **client.as_end("SRC"), **REMOTE("DST"), **truth.read()})
@@ -48,7 +47,7 @@ def test_masquerade_seen_by_the_router(routed, agent, daemon, version):
     inside, server, outside = (
         (routed.CLIENT4, routed.SERVER4, routed.ROUTER_OUTSIDE4) if version == 4 else
         (routed.CLIENT6, routed.SERVER6, routed.ROUTER_OUTSIDE6))
-    local, seen = connection(agent(routed.client, "client"), agent(routed.server, "server"),
+    local, seen = connection(probed, agent(routed.client, "client"), agent(routed.server, "server"),
                              server, server, version=version)
     assert seen["address"] == outside
     record = probed.wait_record(L4_DST_PORT=PORT)
@@ -66,7 +65,7 @@ def test_forwarded_without_nat(routed, agent, daemon):
     routed.route_back()
     probed = daemon(routed.router)
     truth = Truth.of_port(routed.server, "tcp", PORT)
-    connection(agent(routed.client, "client"), agent(routed.server, "server"), routed.SERVER4,
+    connection(probed, agent(routed.client, "client"), agent(routed.server, "server"), routed.SERVER4,
                routed.SERVER4)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {**REMOTE("SRC"), **REMOTE("DST"), **truth.read()})
@@ -80,8 +79,7 @@ def test_a36_source_nat_on_the_client_itself(pair, agent, daemon):
     probed = daemon(pair.probe)
     truth = Truth.of_port(pair.peer, "tcp", PORT)
     client = agent(pair.probe, "client", user=65534)
-    local, seen = connection(client, agent(pair.peer, "server"), pair.PEER4, pair.PEER4,
-                             daemon=probed)
+    local, seen = connection(probed, client, agent(pair.peer, "server"), pair.PEER4, pair.PEER4)
     assert seen["port"] != local["port"] and 20000 <= seen["port"] <= 20100
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {"L4_SRC_PORT": local["port"],
@@ -95,7 +93,7 @@ def test_a37_port_forwarded_by_the_router(routed, agent, daemon):
         iifname inside tcp dport {PORT} dnat to {routed.SERVER4}:{INNER_PORT}; }}; }}""")
     probed = daemon(routed.router)
     truth = Truth.of_port(routed.server, "tcp", INNER_PORT)
-    connection(agent(routed.client, "client"), agent(routed.server, "server"),
+    connection(probed, agent(routed.client, "client"), agent(routed.server, "server"),
                routed.ROUTER_INSIDE4, routed.SERVER4, listen_port=INNER_PORT)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {
@@ -111,8 +109,8 @@ def test_a38_redirected_to_a_local_server(pair, agent, daemon):
     probed = daemon(pair.probe)
     truth = Truth.of_port(pair.peer, "tcp", PORT)
     server = agent(pair.probe, "server", user=65534)
-    connection(agent(pair.peer, "client"), server, pair.PROBE4, pair.PROBE4,
-               listen_port=INNER_PORT, daemon=probed)
+    connection(probed, agent(pair.peer, "client"), server, pair.PROBE4, pair.PROBE4,
+               listen_port=INNER_PORT)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {"IPV4_DST_ADDR": pair.PROBE4, "POST_NAPT_DST_TRANSPORT_PORT": INNER_PORT,
                         **REMOTE("SRC"), **server.as_end("DST"), **truth.read()})
@@ -125,8 +123,8 @@ def test_destination_nat_of_a_local_client(pair, agent, daemon):
     probed = daemon(pair.probe)
     truth = Truth.of_port(pair.peer, "tcp", INNER_PORT)
     client = agent(pair.probe, "client", user=65534)
-    connection(client, agent(pair.peer, "server"), "192.0.2.7", pair.PEER4,
-               listen_port=INNER_PORT, daemon=probed)
+    connection(probed, client, agent(pair.peer, "server"), "192.0.2.7", pair.PEER4,
+               listen_port=INNER_PORT)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {"IPV4_DST_ADDR": "192.0.2.7", "POST_NAT_DST_IPV4_ADDR": pair.PEER4,
                         "POST_NAPT_DST_TRANSPORT_PORT": INNER_PORT, **client.as_end("SRC"),

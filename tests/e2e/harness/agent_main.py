@@ -100,15 +100,6 @@ def do_send_to(name, count, address, port):
     return {"count": count}
 
 
-def do_burst(flows, version, count, address, port):
-    """As many flows, each from a socket of its own that stays open, with one datagram."""
-    for _ in range(flows):
-        made = new_socket(version, "udp")
-        made.sendto(CHUNK[:count], (address, port))
-        held.append(made)
-    return {"ports": [made.getsockname()[1] for made in held[-flows:]]}
-
-
 def do_receive_from(name):
     data, peer = sockets[name].recvfrom(65536)
     return {"count": len(data), "address": peer[0], "port": peer[1]}

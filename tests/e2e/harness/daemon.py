@@ -14,7 +14,7 @@ from harness.waiting import DEADLINE_S, wait_for
 
 # A connection from nobody to nobody: when its record is there, all that was announced before it has
 # been handled.
-_MARK = """
+MARK = """
 import socket
 listener = socket.create_server(("127.0.0.1", 0))
 client = socket.create_connection(listener.getsockname())
@@ -91,6 +91,7 @@ class Daemon:
             "log": {"level": "debug", "to": "stderr"},
         }, config or {})))
         self.arguments = ["-c", str(self.config_path), *arguments]
+        self.writes_stdout = "-o" in arguments
         self.process = None
         self._notifications = None
         self._offset, self._records, self._bad_lines = 0, [], []
@@ -153,8 +154,11 @@ class Daemon:
 
     def sync(self):
         """Returns when the daemon has handled all that the kernel announced until now."""
-        port = int(self.namespace.run("/usr/bin/python3", "-c", _MARK).stdout)
-        self.wait_record(L4_DST_PORT=port, IPV4_SRC_ADDR="127.0.0.1", PROTOCOL=6)
+        port = int(self.namespace.run("/usr/bin/python3", "-c", MARK).stdout)
+        if self.writes_stdout:
+            wait_for(lambda: f":{port}" in self.log(), "the mark in the table or the records")
+        else:
+            self.wait_record(L4_DST_PORT=port, IPV4_SRC_ADDR="127.0.0.1", PROTOCOL=6)
 
     def signal(self, number):
         self.process.send_signal(number)
