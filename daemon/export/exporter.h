@@ -15,9 +15,11 @@ struct exporter;
 
 struct exporter_context {
 	struct loop *loop; /* borrowed */
-	uint64_t boot_ns;  /* monotonic reference of NetFlow v9's sysUptime: the daemon's start */
-	uint32_t domain;   /* observation domain id / source id */
-	bool is_terminal;  /* -o text: colours and columns that fit */
+	/* Monotonic: where NetFlow v9's sysUptime begins. A flow that is older begins there for
+	 * collectors that read FIRST_SWITCHED; 0, the host's boot (RFC 3954 5.1), is never too late. */
+	uint64_t boot_ns;
+	uint32_t domain;  /* observation domain id / source id */
+	bool is_terminal; /* -o text: colours and columns that fit */
 };
 
 /* What became of the records: accepted = sent + waiting + dropped_*. */
