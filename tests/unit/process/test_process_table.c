@@ -281,7 +281,7 @@ static void peak_memory_since_a_time(void **state)
 	process_table_release(fixture->table, process);
 }
 
-enum { PIDS = 12, STEPS = 4000, SEEDS = 12, HELD = 64 };
+enum { PIDS = 12, STEPS = 2000, SEEDS = 5, HELD = 64 };
 
 /* What the table should know of one process: its place in the model is its pid. */
 struct model {
