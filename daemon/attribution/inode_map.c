@@ -247,7 +247,11 @@ static void scan_process(struct inode_map *map, struct listed_process *process,
 	map->counters.processes_scanned++;
 	fd = parent < 0 ? parent : openat(parent, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {
-		search->denied |= is_denial(parent < 0 ? parent : -errno);
+		int r = parent < 0 ? parent : -errno;
+
+		search->denied |= is_denial(r);
+		if (parent >= 0 && (r == -ENOENT || r == -ESRCH))
+			process_list_replace(map->processes, process);
 		return;
 	}
 	/* Of a process that has died open() may still succeed, and then fdopendir() does not: since
@@ -490,10 +494,11 @@ static int remember_nobody(struct inode_entry *entry, int outcome, uint64_t now_
 	return outcome;
 }
 
-/* With hidepid=2 the processes of others are not even listed, pid 1 among them. */
+/* With hidepid=1 nothing can be read below the directories of others, pid 1 among them; with
+ * hidepid=2 they are not even listed. */
 static bool are_processes_hidden(const struct inode_map *map)
 {
-	return faccessat(map->proc_fd, "1", F_OK, 0) < 0;
+	return faccessat(map->proc_fd, "1/stat", F_OK, 0) < 0;
 }
 
 static int search_entry(struct inode_map *map, struct inode_entry *entry,

@@ -55,7 +55,6 @@ struct process_list {
 	size_t awaited_count;
 };
 
-DEFINE_CLEANUP(struct process_list *, process_list_free);
 DEFINE_CLEANUP(DIR *, closedir);
 
 int process_list_new(int proc_fd, process_list_on_gone on_gone, void *userdata,
@@ -114,7 +113,7 @@ static void forget(struct process_list *list, struct listed_process *process)
 	free(process);
 }
 
-void process_list_remove(struct process_list *list, struct listed_process *process)
+static void remove_process(struct process_list *list, struct listed_process *process)
 {
 	pid_t pid = process->id.pid;
 
@@ -221,6 +220,14 @@ static bool is_gone_error(int r)
 	return r == -ENOENT || r == -ESRCH;
 }
 
+void process_list_replace(struct process_list *list, struct listed_process *process)
+{
+	pid_t pid = process->id.pid;
+
+	remove_process(list, process);
+	(void)add_process(list, pid, false);
+}
+
 int process_list_enter(struct process_list *list, struct listed_process *process)
 {
 	struct procfs_stat stat;
@@ -233,13 +240,9 @@ int process_list_enter(struct process_list *list, struct listed_process *process
 	directory = open_directory(list->proc_fd, process->id.pid, &stat);
 	if (is_gone_error(directory) ||
 	    (directory >= 0 && stat.start_ticks != process->id.start_ticks)) {
-		pid_t pid = process->id.pid;
-
-		process_list_remove(list, process);
-		if (directory >= 0) {
+		if (directory >= 0)
 			close(directory);
-			(void)add_process(list, pid, false);
-		}
+		process_list_replace(list, process);
 		return -ESRCH;
 	}
 	if (directory < 0)
@@ -301,7 +304,7 @@ static void remove_unseen(struct process_list *list, struct list_node *head)
 		struct listed_process *process = container_of(node, struct listed_process, node);
 
 		if (process->seen != list->listing)
-			process_list_remove(list, process);
+			remove_process(list, process);
 	}
 }
 

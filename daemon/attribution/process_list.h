@@ -65,5 +65,5 @@ struct list_node *process_list_get_born(struct process_list *list);
  * opened below it is this process's or fails, also when its pid was given to another. Negative
  * errno: -ESRCH, and then the process is gone and forgotten ("process" is no more). */
 int process_list_enter(struct process_list *list, struct listed_process *process);
-/* Forgets a process that turned out to be gone. */
-void process_list_remove(struct process_list *list, struct listed_process *process);
+/* Forgets a process that turned out to be gone, and takes in whoever has its number now. */
+void process_list_replace(struct process_list *list, struct listed_process *process);

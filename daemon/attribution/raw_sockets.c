@@ -78,8 +78,9 @@ struct choice {
 	bool is_connected; /* "best" is */
 };
 
-static void consider(struct choice *choice, const struct raw_socket *socket)
+static void consider(const struct raw_socket *socket, void *userdata)
 {
+	struct choice *choice = userdata;
 	const struct socket_tuple *tuple = choice->tuple;
 	bool is_connected = !ip_address_is_zero(&socket->remote);
 
@@ -102,7 +103,10 @@ static void consider(struct choice *choice, const struct raw_socket *socket)
 	}
 }
 
-static int read_file(int proc_fd, const char *name, struct choice *choice)
+typedef void (*raw_on_socket)(const struct raw_socket *socket, void *userdata);
+
+static int read_file(int proc_fd, const char *name, uint8_t family, raw_on_socket on_socket,
+		     void *userdata)
 {
 	cleanup_file FILE *file = NULL;
 	cleanup_free char *line = NULL;
@@ -121,11 +125,41 @@ static int read_file(int proc_fd, const char *name, struct choice *choice)
 		struct raw_socket socket;
 		size_t size = (size_t)length - (line[length - 1] == '\n');
 
-		if (raw_sockets_parse_line((struct text){line, size}, choice->tuple->family,
-					   &socket) == 0)
-			consider(choice, &socket);
+		if (raw_sockets_parse_line((struct text){line, size}, family, &socket) == 0)
+			on_socket(&socket, userdata);
 	}
 	return 0;
+}
+
+struct seeking {
+	uint64_t inode;
+	bool found;
+};
+
+static void seek(const struct raw_socket *socket, void *userdata)
+{
+	struct seeking *seeking = userdata;
+
+	seeking->found |= socket->inode == seeking->inode;
+}
+
+/* Ping sockets of both families share one table, and behind the first of a bucket each file lists
+ * those of the other family too (ping_get_next(), net/ipv4/ping.c, up to 6.18 at least), with
+ * addresses that are not theirs. One that stands in both files may be of either. */
+static int find_ping(int proc_fd, struct choice *choice)
+{
+	static const char *const names[2] = {"net/icmp", "net/icmp6"};
+	static const uint8_t families[2] = {IP_FAMILY_V4, IP_FAMILY_V6};
+	int own = choice->tuple->family == IP_FAMILY_V6;
+	struct seeking seeking = {0};
+	int r = read_file(proc_fd, names[own], families[own], consider, choice);
+
+	if (r < 0 || choice->count != 1)
+		return r;
+	seeking.inode = choice->best.inode;
+	r = read_file(proc_fd, names[!own], families[!own], seek, &seeking);
+	choice->count += seeking.found;
+	return r;
 }
 
 int raw_sockets_find(int proc_fd, const struct socket_tuple *tuple, struct raw_socket *ret)
@@ -133,11 +167,12 @@ int raw_sockets_find(int proc_fd, const struct socket_tuple *tuple, struct raw_s
 	bool is_v4 = tuple->family == IP_FAMILY_V4;
 	bool is_icmp = tuple->protocol == IPPROTO_ICMP || tuple->protocol == IPPROTO_ICMPV6;
 	struct choice choice = {.tuple = tuple, .is_ping = true};
-	int r = is_icmp ? read_file(proc_fd, is_v4 ? "net/icmp" : "net/icmp6", &choice) : 0;
+	int r = is_icmp ? find_ping(proc_fd, &choice) : 0;
 
 	if (r == 0 && choice.count == 0) {
 		choice.is_ping = false;
-		r = read_file(proc_fd, is_v4 ? "net/raw" : "net/raw6", &choice);
+		r = read_file(proc_fd, is_v4 ? "net/raw" : "net/raw6", tuple->family, consider,
+			      &choice);
 	}
 	if (r < 0)
 		return r;

@@ -722,6 +722,279 @@ static void a08_exec_keeps_the_socket_and_the_process(void **state)
 	assert_int_equal(before.process.start_ticks, after.process.start_ticks);
 }
 
+/* --- ICMP --- */
+
+static int64_t open_echo(int type, uint16_t id, bool is_v6)
+{
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(id)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(id)};
+	int fd = is_v6 ? socket(AF_INET6, type, IPPROTO_ICMPV6)
+		       : socket(AF_INET, type, IPPROTO_ICMP);
+
+	/* A ping socket's port is the identifier of its echo requests. */
+	if (fd >= 0 && type == SOCK_DGRAM &&
+	    (is_v6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6))
+		   : bind(fd, (struct sockaddr *)&v4, sizeof(v4))) < 0)
+		return -errno;
+	return fd < 0 ? -errno : fd;
+}
+
+static int64_t do_open_ping(int64_t id)
+{
+	return open_echo(SOCK_DGRAM, (uint16_t)id, false);
+}
+
+static int64_t do_open_ping6(int64_t id)
+{
+	return open_echo(SOCK_DGRAM, (uint16_t)id, true);
+}
+
+static int64_t do_open_raw(int64_t unused_argument)
+{
+	(void)unused_argument;
+	return open_echo(SOCK_RAW, 0, false);
+}
+
+static struct ownership ask_echo(struct fixture *fixture, enum shape shape, uint16_t id,
+				 uint64_t when_ns, bool initiator)
+{
+	struct ownership_query query = {
+		.socket = {.local = loopback(shape),
+			   .remote = loopback(shape),
+			   .icmp_id = id,
+			   .family = shape == V6 ? IP_FAMILY_V6 : IP_FAMILY_V4,
+			   .protocol = shape == V6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP},
+		.when_ns = when_ns,
+		.initiator = initiator};
+	struct ownership answer;
+
+	attribution_find_owner(fixture->attribution, &query, clock_now_ns(), &answer);
+	return answer;
+}
+
+static void a27_ping_socket(void **state)
+{
+	struct fixture *fixture = *state;
+
+	tell(&fixture->client, do_open_ping, 4711);
+	tell(&fixture->server, do_open_ping, 4712);
+	tell(&fixture->server, do_open_ping6, 4714);
+	assert_owner(ask_echo(fixture, V4, 4711, clock_now_ns(), true), OWNERSHIP_SOCK_DIAG,
+		     fixture->client.pid);
+	assert_owner(ask_echo(fixture, V4, 4712, clock_now_ns(), true), OWNERSHIP_SOCK_DIAG,
+		     fixture->server.pid);
+	assert_owner(ask_echo(fixture, V6, 4714, clock_now_ns(), true), OWNERSHIP_SOCK_DIAG,
+		     fixture->server.pid);
+	/* Of one bucket of the kernel's table, and then of one identifier. */
+	tell(&fixture->server, do_open_ping6, 4711 + 64);
+	tell(&fixture->client, do_open_ping, 4714 + 64);
+	assert_int_not_equal(ask_echo(fixture, V6, 4711, clock_now_ns(), true).process.pid,
+			     fixture->client.pid);
+	assert_int_not_equal(ask_echo(fixture, V4, 4714, clock_now_ns(), true).process.pid,
+			     fixture->server.pid);
+	assert_none(ask_echo(fixture, V4, 4713, clock_now_ns(), true), OWNERSHIP_REASON_CLOSED);
+}
+
+static void a26_echo_replies_are_the_kernels(void **state)
+{
+	struct fixture *fixture = *state;
+
+	tell(&fixture->client, do_open_ping, 4711);
+	tell(&fixture->server, do_open_raw, 0);
+	assert_none(ask_echo(fixture, V4, 4711, clock_now_ns(), false), OWNERSHIP_REASON_KERNEL);
+}
+
+static void a27_raw_socket(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t long_after_ns = clock_now_ns() + 3600 * NS_PER_SEC;
+
+	tell(&fixture->client, do_open_raw, 0);
+	assert_owner(ask_echo(fixture, V4, 4711, clock_now_ns(), true), OWNERSHIP_SOCK_DIAG,
+		     fixture->client.pid);
+	/* A process that has been there for long is a bystander, unless the identifier is its pid. */
+	assert_none(ask_echo(fixture, V4, 4711, long_after_ns, true), OWNERSHIP_REASON_AMBIGUOUS);
+	assert_owner(ask_echo(fixture, V4, (uint16_t)fixture->client.pid, long_after_ns, true),
+		     OWNERSHIP_SOCK_DIAG, fixture->client.pid);
+	tell(&fixture->server, do_open_raw, 0);
+	assert_none(ask_echo(fixture, V4, 4711, clock_now_ns(), true), OWNERSHIP_REASON_AMBIGUOUS);
+}
+
+/* --- Odd sockets --- */
+
+static int64_t open_on_device(int64_t argument, int type)
+{
+	struct sockaddr_in6 address = make_address(V4, PORT(argument));
+	int fd = socket(AF_INET, type, 0);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0 ||
+	    connect(fd, (struct sockaddr *)&address, address_length(V4)) < 0)
+		return -errno;
+	return fd;
+}
+
+static int64_t do_connect_on_device(int64_t argument)
+{
+	return open_on_device(argument, SOCK_STREAM);
+}
+
+static int64_t do_connect_udp_on_device(int64_t argument)
+{
+	return open_on_device(argument, SOCK_DGRAM);
+}
+
+static void sockets_bound_to_a_device(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t listener = tell(&fixture->server, do_listen, pack(V4, 0, 0));
+	uint16_t port = port_of(&fixture->server, listener);
+	int64_t tcp = tell(&fixture->client, do_connect_on_device, pack(V4, port, 0));
+	int64_t udp = tell(&fixture->client, do_connect_udp_on_device, pack(V4, port, 0));
+
+	assert_owner(ask(fixture, IPPROTO_TCP, V4, port_of(&fixture->client, tcp), port),
+		     OWNERSHIP_SOCK_DIAG, fixture->client.pid);
+	assert_owner(ask(fixture, IPPROTO_UDP, V4, port_of(&fixture->client, udp), port),
+		     OWNERSHIP_SOCK_DIAG, fixture->client.pid);
+}
+
+/* A socket on its way between two processes, in nobody's table. */
+static int64_t do_send_away(int64_t fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} ancillary = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS}};
+	char byte = 'x';
+	struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &vector,
+				 .msg_iovlen = 1,
+				 .msg_control = &ancillary,
+				 .msg_controllen = sizeof(ancillary)};
+	int pair[2], number = (int)fd;
+
+	memcpy(CMSG_DATA(&ancillary.header), &number, sizeof(number));
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || sendmsg(pair[0], &message, 0) != 1)
+		return -errno;
+	return close(number);
+}
+
+static void a31_socket_that_no_process_holds(void **state)
+{
+	struct fixture *fixture = *state;
+	struct connection connection = connect_actors(fixture, V4, V4);
+	struct ownership answer;
+
+	tell(&fixture->client, do_send_away, connection.client);
+	answer = ask_client(fixture, &connection);
+	assert_none(answer, OWNERSHIP_REASON_KERNEL);
+	assert_true(answer.has_uid);
+}
+
+static int64_t do_open_many(int64_t count)
+{
+	struct rlimit limit = {.rlim_cur = 65536, .rlim_max = 65536};
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (int64_t i = 0; i < count; i++)
+		if (socket(AF_INET, SOCK_DGRAM, 0) < 0)
+			return -errno;
+	return 0;
+}
+
+static void many_descriptors(void **state)
+{
+	struct fixture *fixture = *state;
+	struct connection connection;
+
+	tell(&fixture->client, do_open_many, 5000);
+	connection = connect_actors(fixture, V4, V4);
+	assert_owner(ask_client(fixture, &connection), OWNERSHIP_SOCK_DIAG, fixture->client.pid);
+}
+
+static void a24_multicast_and_broadcast_are_remote(void **state)
+{
+	static const char *const addresses[] = {"224.0.0.251", "239.255.255.250", "255.255.255.255",
+						"192.0.2.255", "192.0.2.1"};
+	struct fixture *fixture = *state;
+
+	tell(&fixture->server, do_bind_udp_any, pack(V4, 20021, 0));
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		struct ownership_query query = {.socket = {.remote = loopback(V4),
+							   .local_port = 20021,
+							   .remote_port = 9,
+							   .family = IP_FAMILY_V4,
+							   .protocol = IPPROTO_UDP}};
+		enum ip_family family;
+		struct ownership answer;
+
+		ip_address_parse(addresses[i], &family, &query.socket.local);
+		attribution_find_owner(fixture->attribution, &query, clock_now_ns(), &answer);
+		assert_int_equal(answer.method, OWNERSHIP_REMOTE);
+	}
+}
+
+static void protocols_that_cannot_be_looked_up(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_none(ask(fixture, IPPROTO_SCTP, V4, 1, 2), OWNERSHIP_REASON_UNSUPPORTED);
+	assert_none(ask(fixture, IPPROTO_DCCP, V4, 1, 2), OWNERSHIP_REASON_UNSUPPORTED);
+	assert_none(ask(fixture, IPPROTO_GRE, V4, 0, 0), OWNERSHIP_REASON_KERNEL);
+}
+
+static void another_namespace_is_not_tracked(void **state)
+{
+	struct fixture *fixture = *state;
+	struct ownership_query query = {
+		.socket = {.family = IP_FAMILY_V4, .protocol = IPPROTO_TCP, .netns = 7}};
+	struct ownership answer;
+
+	attribution_find_owner(fixture->attribution, &query, clock_now_ns(), &answer);
+	assert_none(answer, OWNERSHIP_REASON_UNTRACKED_NAMESPACE);
+}
+
+/* --- Without rights --- */
+
+/* Runs in an actor's process: gives up root, and asks whose the connection is. The answer: the
+ * reason, and where there is one the pid. */
+static int64_t do_ask_as_nobody(int64_t argument)
+{
+	struct ownership_query query = {.socket = {.local = loopback(V4),
+						   .remote = loopback(V4),
+						   .local_port = PORT(argument),
+						   .remote_port = (uint16_t)(argument >> 32),
+						   .family = IP_FAMILY_V4,
+						   .protocol = IPPROTO_TCP},
+					.initiator = true};
+	struct attribution_options options = {.methods = CONFIG_METHOD_SOCK_DIAG};
+	struct attribution *attribution;
+	struct ownership answer;
+
+	options.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		return -errno;
+	if (attribution_new(&options, &attribution) < 0)
+		return -1;
+	query.when_ns = clock_now_ns();
+	attribution_find_owner(attribution, &query, clock_now_ns(), &answer);
+	attribution_free(attribution);
+	return answer.process.pid ? answer.process.pid : answer.reason;
+}
+
+static void a50_a_missing_right_is_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct connection connection = connect_actors(fixture, V4, V4);
+	struct actor nobody = actor_start();
+
+	assert_int_equal(tell(&nobody, do_ask_as_nobody,
+			      pack(V4, connection.client_port, connection.server_port)),
+			 OWNERSHIP_REASON_NO_PERMISSION);
+	actor_stop(&nobody);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -749,6 +1022,16 @@ int main(void)
 		TEST(a13_accepted_by_a_worker_of_an_inherited_listener),
 		TEST(shared_by_workers_names_the_master),
 		TEST(a08_exec_keeps_the_socket_and_the_process),
+		TEST(a27_ping_socket),
+		TEST(a26_echo_replies_are_the_kernels),
+		TEST(a27_raw_socket),
+		TEST(sockets_bound_to_a_device),
+		TEST(a31_socket_that_no_process_holds),
+		TEST(many_descriptors),
+		TEST(a24_multicast_and_broadcast_are_remote),
+		TEST(protocols_that_cannot_be_looked_up),
+		TEST(another_namespace_is_not_tracked),
+		TEST(a50_a_missing_right_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_group, NULL);
