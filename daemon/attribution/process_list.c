@@ -308,8 +308,9 @@ static void remove_unseen(struct process_list *list, struct list_node *head)
 	}
 }
 
-/* Reads all of /proc. False where that failed. */
-static bool list_all(struct process_list *list, uint64_t *cost)
+/* Reads all of /proc. False where that failed. What is new costs once and is not rationed, so it is
+ * told apart. */
+static bool list_all(struct process_list *list, uint64_t *cost, uint64_t *ret_listing_cost)
 {
 	cleanup(closedir_cleanup) DIR *directory = NULL;
 	int fd = openat(list->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -341,7 +342,8 @@ static bool list_all(struct process_list *list, uint64_t *cost)
 	}
 	remove_unseen(list, &list->unscanned);
 	remove_unseen(list, &list->scanned);
-	*cost += count / LISTED_PER_US + (list->generation - added) * ADDING_COST_US;
+	*cost += (list->generation - added) * ADDING_COST_US;
+	*ret_listing_cost = count / LISTED_PER_US;
 	return true;
 }
 
@@ -361,7 +363,7 @@ bool process_list_refresh(struct process_list *list, uint64_t now_ns, uint64_t *
 	}
 	if (now_ns < list->next_listing_ns)
 		return false;
-	if (!list_all(list, &listing_cost))
+	if (!list_all(list, cost, &listing_cost))
 		return false;
 	*cost += listing_cost;
 	list->next_listing_ns = now_ns + listing_cost * LISTING_SHARE * 1000;

@@ -116,11 +116,16 @@ struct actor actor_start(void)
 	return actor;
 }
 
-int64_t actor_tell(const struct actor *actor, actor_step step, int64_t argument)
+void actor_release(const struct actor *actor, actor_step step, int64_t argument)
 {
 	struct order order = {.step = step, .argument = argument};
 
 	send_all(actor->control, &order, sizeof(order));
+}
+
+int64_t actor_tell(const struct actor *actor, actor_step step, int64_t argument)
+{
+	actor_release(actor, step, argument);
 	return await_answer(actor->control);
 }
 

@@ -20,6 +20,8 @@ typedef int64_t (*actor_step)(int64_t argument);
 struct actor actor_start(void);
 /* Runs the step there and waits for its result. */
 int64_t actor_tell(const struct actor *actor, actor_step step, int64_t argument);
+/* The same for a step that never returns (exec): does not wait. */
+void actor_release(const struct actor *actor, actor_step step, int64_t argument);
 /* Lets the actor make a child of its own by fork(2), with all its descriptors; and returns it, as
  * an actor of the test too. */
 struct actor actor_fork(const struct actor *actor);
