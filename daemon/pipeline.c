@@ -98,6 +98,15 @@ static void take_base(struct pipeline *pipeline, const struct flow *flow, struct
 		set_base(end, &usage);
 }
 
+static struct process *acquire(struct pipeline *pipeline, const struct ownership *owner,
+			       uint64_t now_ns)
+{
+	if (owner->process.start_ticks == 0 && owner->acted_ns)
+		return process_table_acquire_at(pipeline->parts.processes, owner->process.pid,
+						owner->acted_ns, now_ns);
+	return process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
+}
+
 static void take_owner(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
 		       const struct ownership *owner, uint64_t now_ns)
 {
@@ -105,7 +114,7 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 	bool is_same;
 
 	if (owner->process.pid > 0) {
-		process = process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
+		process = acquire(pipeline, owner, now_ns);
 		if (!process && end->process)
 			return; /* the one that is known is better than one that is gone */
 	}

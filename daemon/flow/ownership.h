@@ -72,7 +72,8 @@ struct ownership {
 	/* The kernel told the socket's user, also where no process was found. */
 	bool has_uid;
 	uid_t uid;
-	struct process_id process; /* pid 0 where nobody is named */
+	struct process_id process; /* pid 0 where nobody is named; start_ticks 0: see acted_ns */
+	uint64_t acted_ns;	   /* monotonic: when the process was seen to act (trace), or 0 */
 	uint64_t cgroup_id;	   /* INET_DIAG_CGROUP_ID, or 0 */
 };
 

@@ -507,6 +507,32 @@ static void hold(struct process_table *table, struct process *process)
 		list_add_tail(&table->schedule, &process->turn);
 }
 
+/* Who runs now; NULL where it is gone. Not held yet. */
+static struct process *find_or_read(struct process_table *table, struct process_id id,
+				    uint64_t now_ns)
+{
+	struct process *process = find_known(table, id, now_ns);
+
+	if (process)
+		return process;
+	process = read_new(table, id, now_ns);
+	if (process) {
+		sampler_read_start(&table->sampler, process);
+		sample(table, process, now_ns);
+		process->is_late = process->is_gone;
+	}
+	return process;
+}
+
+static struct process *hold_or_miss(struct process_table *table, struct process *process)
+{
+	if (process)
+		hold(table, process);
+	else
+		table->counters.vanished++;
+	return process;
+}
+
 struct process *process_table_acquire(struct process_table *table, struct process_id id,
 				      uint64_t now_ns)
 {
@@ -514,23 +540,48 @@ struct process *process_table_acquire(struct process_table *table, struct proces
 
 	table->now_ns = now_ns;
 	expire_remembered(table, now_ns);
-	process = find_known(table, id, now_ns);
-	if (!process) {
-		process = read_new(table, id, now_ns);
-		if (process) {
-			sampler_read_start(&table->sampler, process);
-			sample(table, process, now_ns);
-			process->is_late = process->is_gone;
-		}
-	}
+	process = find_or_read(table, id, now_ns);
 	if (!process)
 		process = find_ended(table, id, now_ns);
-	if (!process) {
-		table->counters.vanished++;
-		return NULL;
-	}
+	return hold_or_miss(table, process);
+}
+
+/* Whether it can have been at work then. A start is told by up to a tick too early, never too late,
+ * and an end never too early. */
+static bool lived_at(const struct process *process, uint64_t when_ns)
+{
+	return process->identity.start_ns <= when_ns &&
+	       (!process->is_gone || process->gone_ns >= when_ns);
+}
+
+/* Put where an unheld process is kept for a while. */
+static void remember(struct process_table *table, struct process *process)
+{
+	if (process->references || process->is_remembered)
+		return;
 	hold(table, process);
-	return process;
+	process_table_release(table, process);
+}
+
+struct process *process_table_acquire_at(struct process_table *table, pid_t pid, uint64_t when_ns,
+					 uint64_t now_ns)
+{
+	struct process_id id = {.pid = pid};
+	struct process *process;
+
+	table->now_ns = now_ns;
+	expire_remembered(table, now_ns);
+	process = find_or_read(table, id, now_ns);
+	if (process && lived_at(process, when_ns))
+		return hold_or_miss(table, process);
+	if (process)
+		remember(table, process);
+	process = find_ended(table, id, now_ns);
+	if (process && lived_at(process, when_ns))
+		return hold_or_miss(table, process);
+	if (process)
+		remember(table, process);
+	return hold_or_miss(table, NULL);
 }
 
 void process_table_release(struct process_table *table, struct process *process)

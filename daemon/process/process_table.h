@@ -86,6 +86,11 @@ void process_table_read_exits(struct process_table *table);
  * now, or else what last exited under it (a few seconds are remembered, from exit records). */
 struct process *process_table_acquire(struct process_table *table, struct process_id id,
 				      uint64_t now_ns);
+/* The process that was at work under "pid" at "when_ns", for records that know the pid alone (trace): a
+ * living one that began later is another and is not taken; then the one that exited there last is,
+ * if it was alive at the time. NULL where neither is. */
+struct process *process_table_acquire_at(struct process_table *table, pid_t pid, uint64_t when_ns,
+					 uint64_t now_ns);
 /* Accepts NULL. */
 void process_table_release(struct process_table *table, struct process *process);
 
