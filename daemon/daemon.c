@@ -20,6 +20,7 @@
 #include "runtime/loop.h"
 #include "sources/conntrack.h"
 #include "sources/prerequisites.h"
+#include "sources/trace.h"
 
 #define LOG_MODULE "daemon"
 #include "runtime/log.h"
@@ -40,6 +41,7 @@ struct daemon {
 	struct prerequisites *prerequisites;
 	struct process_table *processes;
 	struct attribution *attribution;
+	struct trace *trace; /* NULL: not among the methods, or not to be had */
 	struct exporter **exporters;
 	size_t exporter_count;
 	struct pipeline *pipeline;
@@ -138,10 +140,44 @@ static void on_listed(void *userdata)
 		arm_sweep_timer(daemon);
 }
 
+static void on_trace_socket(void *userdata, const struct socket_event *event)
+{
+	attribution_add_socket(userdata, event);
+}
+
+static void on_trace_process(void *userdata, const struct process_event *event)
+{
+	attribution_add_process(userdata, event);
+}
+
+static void on_trace_lost(void *userdata, uint64_t from_ns, uint64_t until_ns)
+{
+	attribution_add_lost(userdata, from_ns, until_ns);
+}
+
+static void open_trace(struct daemon *daemon)
+{
+	struct trace_options options = {.handlers = {.on_socket = on_trace_socket,
+						     .on_process = on_trace_process,
+						     .on_lost = on_trace_lost,
+						     .userdata = daemon->attribution}};
+	char reason[TRACE_REASON_SIZE] = "";
+
+	if (!(daemon->config->attribution.methods & CONFIG_METHOD_TRACE))
+		return;
+	if (trace_new(daemon->loop, &options, reason, &daemon->trace) == 0)
+		return;
+	attribution_drop_trace(daemon->attribution);
+	log_warning("the method trace is not to be had: %s; processes that live for a moment only "
+		    "will be missed",
+		    reason);
+}
+
 static void on_samples_due(void *userdata, uint64_t now_ns)
 {
 	struct daemon *daemon = userdata;
 
+	attribution_expire(daemon->attribution, now_ns);
 	loop_source_set_time(
 		daemon->sample_timer,
 		process_table_run_schedule(daemon->processes, now_ns, SAMPLES_PER_TURN));
@@ -296,6 +332,7 @@ static int open_pipeline(struct daemon *daemon)
 		.loop = daemon->loop,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
+		.trace = daemon->trace,
 		.exporters = daemon->exporters,
 		.exporter_count = daemon->exporter_count,
 	};
@@ -324,6 +361,7 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	r = open_attribution(daemon);
 	if (r < 0)
 		return r;
+	open_trace(daemon);
 	r = open_pipeline(daemon);
 	if (r < 0)
 		return r;
@@ -367,6 +405,7 @@ void daemon_free(struct daemon *daemon)
 		loop_source_free(daemon->signals[i]);
 	conntrack_free(daemon->conntrack);
 	pipeline_free(daemon->pipeline);
+	trace_free(daemon->trace);
 	attribution_free(daemon->attribution);
 	process_table_free(daemon->processes);
 	for (size_t i = 0; i < daemon->exporter_count; i++)

@@ -33,6 +33,7 @@ struct pipeline {
 	struct loop_source *queue_timer;
 	struct flow_queue retries[RETRY_STAGES];
 	struct flow_queue closing;
+	uint64_t drained_ns; /* trace told all that happened before */
 	void (*on_listed)(void *userdata);
 	void *on_listed_userdata;
 };
@@ -347,6 +348,15 @@ static void on_connection_closed(struct pipeline *pipeline, const struct flow_ev
 		arm_queue_timer(pipeline);
 }
 
+/* Whoever sent the first packet was recorded before the event was made. */
+static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
+{
+	if (!pipeline->parts.trace || pipeline->drained_ns >= event_ns)
+		return;
+	pipeline->drained_ns = clock_now_ns();
+	trace_drain(pipeline->parts.trace);
+}
+
 static void on_conntrack_event(void *userdata, const struct flow_event *event)
 {
 	struct pipeline *pipeline = userdata;
@@ -360,6 +370,8 @@ static void on_conntrack_event(void *userdata, const struct flow_event *event)
 		on_connection_closed(pipeline, event);
 		return;
 	}
+	if (event->type == FLOW_EVENT_NEW)
+		drain_trace(pipeline, event->when_ns);
 	flow_table_handle_event(pipeline->flows, event);
 }
 

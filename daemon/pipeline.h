@@ -17,6 +17,7 @@
 #include "process/process_table.h"
 #include "runtime/loop.h"
 #include "sources/conntrack.h"
+#include "sources/trace.h"
 
 struct pipeline;
 
@@ -24,6 +25,7 @@ struct pipeline_parts {
 	struct loop *loop;
 	struct attribution *attribution;
 	struct process_table *processes;
+	struct trace *trace;	     /* NULL: not to be had */
 	struct exporter **exporters; /* all borrowed */
 	size_t exporter_count;
 };

@@ -10,6 +10,7 @@
 
 #include "attribution/local_routes.h"
 #include "attribution/socket_owner.h"
+#include "attribution/trace_owner.h"
 #include "base/cleanup.h"
 #include "config/config.h"
 
@@ -17,6 +18,7 @@ struct attribution {
 	unsigned methods;
 	struct local_routes *routes;
 	struct socket_owner *sockets;
+	struct trace_owner *trace; /* NULL: not among the methods */
 	struct attribution_counters counters;
 };
 
@@ -37,6 +39,11 @@ int attribution_new(const struct attribution_options *options, struct attributio
 	r = socket_owner_new(options->proc_fd, &attribution->sockets);
 	if (r < 0)
 		return r;
+	if (options->methods & CONFIG_METHOD_TRACE) {
+		r = trace_owner_new(options->proc_fd, &attribution->trace);
+		if (r < 0)
+			return r;
+	}
 	*ret = steal_pointer(&attribution);
 	return 0;
 }
@@ -45,6 +52,7 @@ void attribution_free(struct attribution *attribution)
 {
 	if (!attribution)
 		return;
+	trace_owner_free(attribution->trace);
 	socket_owner_free(attribution->sockets);
 	local_routes_close(attribution->routes);
 	free(attribution);
@@ -58,6 +66,36 @@ int attribution_get_address_fd(const struct attribution *attribution)
 int attribution_on_address_change(struct attribution *attribution)
 {
 	return local_routes_refresh(attribution->routes);
+}
+
+void attribution_add_socket(struct attribution *attribution, const struct socket_event *event)
+{
+	if (attribution->trace)
+		trace_owner_add_socket(attribution->trace, event);
+}
+
+void attribution_add_process(struct attribution *attribution, const struct process_event *event)
+{
+	if (attribution->trace)
+		trace_owner_add_process(attribution->trace, event);
+}
+
+void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uint64_t until_ns)
+{
+	if (attribution->trace)
+		trace_owner_add_lost(attribution->trace, from_ns, until_ns);
+}
+
+void attribution_drop_trace(struct attribution *attribution)
+{
+	trace_owner_free(attribution->trace);
+	attribution->trace = NULL;
+}
+
+void attribution_expire(struct attribution *attribution, uint64_t now_ns)
+{
+	if (attribution->trace)
+		trace_owner_expire(attribution->trace, now_ns);
 }
 
 /* An IPv6 socket that speaks IPv4 tells its tuple as ::ffff:a.b.c.d (trace); packets are IPv4. */
@@ -85,6 +123,16 @@ static void list_interfaces(const struct local_route *route,
 	out[i] = 0;
 }
 
+static bool find_by_trace(struct attribution *attribution, const struct ownership_query *query,
+			  uint64_t now_ns, struct ownership *ret)
+{
+	int r = trace_owner_find(attribution->trace, query, now_ns, ret);
+
+	if (r == TRACE_OWNER_LOST)
+		attribution->counters.trace_lost++;
+	return r == TRACE_OWNER_FOUND;
+}
+
 static void find_owner(struct attribution *attribution, const struct ownership_query *query,
 		       uint64_t now_ns, struct ownership *ret)
 {
@@ -104,6 +152,8 @@ static void find_owner(struct attribution *attribution, const struct ownership_q
 	}
 	ret->reason = OWNERSHIP_REASON_UNSUPPORTED;
 	list_interfaces(route, interfaces);
+	if (attribution->trace && find_by_trace(attribution, query, now_ns, ret))
+		return;
 	if (attribution->methods & CONFIG_METHOD_SOCK_DIAG)
 		socket_owner_find(attribution->sockets, &question, ret);
 }
@@ -119,6 +169,8 @@ static void update_counters(struct attribution *attribution, const struct owners
 	counters->answers[answer->method]++;
 	if (answer->method == OWNERSHIP_NONE)
 		counters->reasons[answer->reason]++;
+	if (attribution->trace)
+		counters->trace_records = trace_owner_get_counters(attribution->trace)->added;
 	counters->socket_queries = sockets->queries;
 	counters->socket_errors = sockets->errors;
 	counters->inode_hits = inodes->hits;

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "flow/flow_event.h"
 #include "flow/ownership.h"
 
 struct attribution;
@@ -20,6 +21,8 @@ struct attribution_options {
 struct attribution_counters {
 	uint64_t answers[OWNERSHIP_METHOD_COUNT];
 	uint64_t reasons[OWNERSHIP_REASON_COUNT];
+	uint64_t trace_records;	    /* told by trace and kept */
+	uint64_t trace_lost;	    /* questions about a time whose records were lost */
 	uint64_t socket_queries;    /* sock_diag questions sent */
 	uint64_t socket_errors;	    /* ... that failed with something else than "no such socket" */
 	uint64_t inode_hits;	    /* inode to process answered by the cache, and verified */
@@ -38,6 +41,16 @@ int attribution_get_address_fd(const struct attribution *attribution);
 /* Takes the announcements and reads the local routes anew. On a negative errno the old ones stay;
  * it may be called again. */
 int attribution_on_address_change(struct attribution *attribution);
+
+/* What trace saw. Without the method "trace" they do nothing; what is told here is used by the
+ * questions after it. */
+void attribution_add_socket(struct attribution *attribution, const struct socket_event *event);
+void attribution_add_process(struct attribution *attribution, const struct process_event *event);
+void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uint64_t until_ns);
+/* Trace is not to be had after all: the method is left out from here on. */
+void attribution_drop_trace(struct attribution *attribution);
+/* Forgets what is too old to be asked for; to be called once a second or so. */
+void attribution_expire(struct attribution *attribution, uint64_t now_ns);
 
 /* An end with a multicast or broadcast address is OWNERSHIP_REMOTE: every member socket gets a
  * copy, so no process of this host is its owner. Answers "query" at "now_ns". Always gives an

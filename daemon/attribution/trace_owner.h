@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The method "trace": who was seen, in its own context, to send from a tuple or to connect it. What
+ * the tracepoints do not tell is the network namespace: it is the process's, or where that is gone its
+ * nearest living ancestor's, that has to be ours. */
+
+#include <stdint.h>
+
+#include "attribution/ownership_ranges.h"
+#include "attribution/trace_processes.h"
+#include "flow/flow_event.h"
+#include "flow/ownership.h"
+
+struct trace_owner;
+
+/* Named outcomes. */
+enum {
+	TRACE_OWNER_FOUND = 0,
+	TRACE_OWNER_NOBODY = 1, /* nobody was seen */
+	TRACE_OWNER_LOST = 2,	/* records of the time were lost: another method has to answer */
+};
+
+/* "proc_fd" is borrowed. 0 or a negative errno. */
+int trace_owner_new(int proc_fd, struct trace_owner **ret);
+void trace_owner_free(struct trace_owner *owner);
+
+void trace_owner_add_socket(struct trace_owner *owner, const struct socket_event *event);
+void trace_owner_add_process(struct trace_owner *owner, const struct process_event *event);
+void trace_owner_add_lost(struct trace_owner *owner, uint64_t from_ns, uint64_t until_ns);
+/* Forgets what is too old to be asked for; once a second is enough. */
+void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns);
+
+/* One of the outcomes; *ret is written with TRACE_OWNER_FOUND: pid, start_ticks 0, acted_ns. */
+int trace_owner_find(struct trace_owner *owner, const struct ownership_query *query,
+		     uint64_t now_ns, struct ownership *ret);
+
+const struct ownership_ranges_counters *trace_owner_get_counters(const struct trace_owner *owner);
