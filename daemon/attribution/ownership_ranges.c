@@ -354,10 +354,15 @@ int ownership_ranges_find(struct ownership_ranges *ranges,
 			  const struct ownership_ranges_query *query, struct ownership_range *ret)
 {
 	const struct range *range = choose(ranges, query);
-	uint64_t quiet_ns = range ? range->act.last_ns : query->earliest_ns;
+	uint64_t tolerance_ns = ranges->options.tolerance_ns;
+	uint64_t quiet_ns =
+		query->earliest_ns > tolerance_ns ? query->earliest_ns - tolerance_ns : 0;
+
+	if (range)
+		quiet_ns = range->act.last_ns;
 
 	/* An act after the beginning speaks for itself; one from before stands for the beginning
-	 * only as long as nothing was lost since. */
+	 * only as long as nothing was lost since; and where there is none, it may be what was. */
 	if (quiet_ns <= query->earliest_ns &&
 	    lost_spans_touch(&ranges->lost, quiet_ns, query->latest_ns)) {
 		ranges->counters.lost++;
