@@ -29,6 +29,7 @@ from harness.daemon import Daemon, build_directory, executable  # noqa: E402
 from harness.namespaces import Namespace  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
+SOURCE_PORT, SOURCE, DESTINATION = 7, 8, 12  # IPFIX elements
 QUIET_S, PATIENCE_S = 1.0, 120
 ULOGD_PLUGINS = ("/usr/lib/x86_64-linux-gnu/ulogd", "/usr/lib/aarch64-linux-gnu/ulogd",
                  "/usr/lib64/ulogd", "/usr/lib/ulogd")
@@ -168,7 +169,7 @@ class ProcflowdJson(Subject):
 
 
 class Collector(threading.Thread):
-    """Takes IPFIX over UDP in the namespace and counts data records by the sequence numbers."""
+    """Takes IPFIX over UDP in the namespace and counts flows."""
 
     def __init__(self, namespace):
         super().__init__(daemon=True)
@@ -200,8 +201,8 @@ class Collector(threading.Thread):
         self.socket.close()
 
     def count(self):
-        """Data records of the flow templates; a gap in the sequence is a loss on the way here."""
-        templates, expected, flows = {}, 0, 0
+        """The same as count_flows(). A gap in the sequence is a loss on the way here."""
+        templates, expected, seen, flows = {}, 0, set(), 0
         for message in self.messages:
             _, length, _, sequence, _ = struct.unpack_from("!HHIII", message)
             if length != len(message) or sequence != expected:
@@ -210,11 +211,12 @@ class Collector(threading.Thread):
                 if set_id in (2, 3):
                     read_templates(body, set_id == 3, templates)
                     continue
-                is_options, lengths = templates[set_id]
-                records = count_records(body, lengths)
-                expected += records
-                flows += 0 if is_options else records
-        return flows
+                for record in records(body, templates[set_id]):
+                    expected += 1
+                    if record.get(DESTINATION) == b"\xc0\x00\x02\x01":
+                        flows += 1
+                        seen.add((record[SOURCE], record[SOURCE_PORT]))
+        return len(seen), f"{flows - len(seen)} told twice" if flows != len(seen) else ""
 
 
 def sets(message):
@@ -226,30 +228,31 @@ def sets(message):
 
 
 def read_templates(body, is_options, templates):
-    """RFC 7011 3.4.1 and 3.4.2."""
+    """RFC 7011 3.4.1 and 3.4.2: element numbers (enterprise bit included) and lengths."""
     at = 0
     while at + 4 <= len(body):
-        number, fields = struct.unpack_from("!HH", body, at)
+        number, count = struct.unpack_from("!HH", body, at)
         at += 6 if is_options else 4
-        lengths = []
-        for _ in range(fields):
+        fields = []
+        for _ in range(count):
             element, length = struct.unpack_from("!HH", body, at)
             at += 8 if element & 0x8000 else 4
-            lengths.append(length)
-        templates[number] = is_options, lengths
+            fields.append((element, length))
+        templates[number] = fields
 
 
-def count_records(body, lengths):
-    at, records, least = 0, 0, sum(1 if n == 65535 else n for n in lengths)
+def records(body, fields):
+    at, least = 0, sum(1 if length == 65535 else length for _, length in fields)
     while len(body) - at >= max(least, 4):  # less is padding
-        for length in lengths:
+        record = {}
+        for element, length in fields:
             if length == 65535:
-                length = body[at] + 1
-                if length == 256:
-                    length = struct.unpack_from("!H", body, at + 1)[0] + 3
+                length, at = body[at], at + 1
+                if length == 255:
+                    length, at = struct.unpack_from("!H", body, at)[0], at + 2
+            record[element] = body[at:at + length]
             at += length
-        records += 1
-    return records
+        yield record
 
 
 class ProcflowdIpfix(ProcflowdJson):
@@ -266,7 +269,7 @@ class ProcflowdIpfix(ProcflowdJson):
 
     def count(self):
         self.collector.end()
-        return self.collector.count(), ""
+        return self.collector.count()
 
 
 class Floor(Subject):
