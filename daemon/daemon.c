@@ -51,8 +51,7 @@ struct daemon {
 	struct loop_source *signals[4];
 	uint64_t sweep_began_cpu_ns;
 	uint64_t overruns_told;
-	bool is_stopping;
-	bool said_no_counters;
+	bool is_stopping, has_listed_last;
 };
 
 DEFINE_CLEANUP(struct daemon *, daemon_free);
@@ -129,13 +128,28 @@ static void tell_overruns(struct daemon *daemon)
 	daemon->overruns_told = counters->overruns;
 }
 
+/* Open flows are reported with the counters of a listing that began after the signal and after the last
+ * loss of events; on_stop_due() bounds the wait. */
+static void list_before_stop(struct daemon *daemon)
+{
+	if (conntrack_is_listing(daemon->conntrack))
+		return; /* on_listed() comes back */
+	if (daemon->has_listed_last && !conntrack_needs_resync(daemon->conntrack)) {
+		stop(daemon);
+		return;
+	}
+	daemon->has_listed_last = true;
+	if (conntrack_list(daemon->conntrack, CONNTRACK_LISTING_SWEEP) < 0)
+		stop(daemon);
+}
+
 static void on_listed(void *userdata)
 {
 	struct daemon *daemon = userdata;
 
 	tell_overruns(daemon);
 	if (daemon->is_stopping)
-		stop(daemon);
+		list_before_stop(daemon);
 	else
 		arm_sweep_timer(daemon);
 }
@@ -173,16 +187,6 @@ static void open_trace(struct daemon *daemon)
 		    reason);
 }
 
-static void on_samples_due(void *userdata, uint64_t now_ns)
-{
-	struct daemon *daemon = userdata;
-
-	attribution_expire(daemon->attribution, now_ns);
-	loop_source_set_time(
-		daemon->sample_timer,
-		process_table_run_schedule(daemon->processes, now_ns, SAMPLES_PER_TURN));
-}
-
 static void on_address_change(void *userdata, unused uint32_t epoll_events)
 {
 	struct daemon *daemon = userdata;
@@ -209,10 +213,31 @@ static void on_terminate(void *userdata, unused int signal_number)
 	daemon->is_stopping = true;
 	loop_notify("STOPPING=1");
 	if (loop_add_timer(daemon->loop, clock_now_ns() + LAST_LISTING_NS, on_stop_due, daemon,
-			   &daemon->stop_timer) < 0 ||
-	    (!conntrack_is_listing(daemon->conntrack) &&
-	     conntrack_list(daemon->conntrack, CONNTRACK_LISTING_SWEEP) < 0))
+			   &daemon->stop_timer) < 0)
 		stop(daemon);
+	else
+		list_before_stop(daemon);
+}
+
+/* Whether all that is exported to is standard output, and its reader is gone (procflowd -o text | head). */
+static bool is_output_closed(const struct daemon *daemon)
+{
+	for (size_t i = 0; i < daemon->exporter_count; i++)
+		if (!exporter_is_closed(daemon->exporters[i]))
+			return false;
+	return daemon->exporter_count > 0;
+}
+
+static void on_samples_due(void *userdata, uint64_t now_ns)
+{
+	struct daemon *daemon = userdata;
+
+	attribution_expire(daemon->attribution, now_ns);
+	if (is_output_closed(daemon) && !daemon->is_stopping)
+		on_terminate(daemon, SIGPIPE);
+	loop_source_set_time(
+		daemon->sample_timer,
+		process_table_run_schedule(daemon->processes, now_ns, SAMPLES_PER_TURN));
 }
 
 static void on_hangup(unused void *userdata, unused int signal_number)
@@ -243,8 +268,7 @@ static int add_signals(struct daemon *daemon)
 
 static int open_exporters(struct daemon *daemon, bool is_terminal)
 {
-	struct exporter_context context = {
-		.loop = daemon->loop, .boot_ns = clock_now_ns(), .is_terminal = is_terminal};
+	struct exporter_context context = {.loop = daemon->loop, .is_terminal = is_terminal};
 	size_t count = daemon->config->exporter_count;
 
 	daemon->exporters = calloc(count ? count : 1, sizeof(*daemon->exporters));
@@ -282,6 +306,7 @@ static int open_processes(struct daemon *daemon)
 		.proc_fd = daemon->proc_fd,
 		.sample_interval_ns = daemon->config->processes.sample_interval_ns,
 		.delay_accounting = state->has_delay_accounting,
+		.delay_accounting_since_ns = state->delay_accounting_since_ns,
 	};
 	int r = process_table_new(&options, &daemon->processes);
 

@@ -21,9 +21,6 @@ enum { RETRY_STAGES = array_length(retry_delays_ns) };
 /* Between the close of a connection and its record: its last acknowledgements are still on their way. */
 #define CLOSING_NS (100 * NS_PER_MS)
 
-/* A sample this old still serves as the base of a flow that begins now. */
-#define BASE_AGE_NS (10 * NS_PER_MS)
-
 struct pipeline {
 	struct pipeline_parts parts;
 	struct pipeline_counters counters;
@@ -79,23 +76,14 @@ static void set_base(struct flow_end *end, const struct process_usage *usage)
 	end->base_iowait_ns = usage->iowait_ns;
 }
 
-/* What the process had used when the flow began: nothing, where it is younger than the flow. */
 static void take_base(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
 		      uint64_t now_ns)
 {
-	const struct process_identity *identity = process_get_identity(end->process);
 	struct process_usage usage;
 
 	end->base_ns = 0;
-	if (identity->start_ns >= flow->start_ns) {
-		end->base_ns = identity->start_ns;
-		end->base_cpu_ns = 0;
-		end->base_minor_faults = end->base_major_faults = 0;
-		end->base_iowait_ns = 0;
-		return;
-	}
-	if (process_table_sample(pipeline->parts.processes, end->process, now_ns,
-				 now_ns - BASE_AGE_NS, &usage) == 0)
+	if (process_table_read_base(pipeline->parts.processes, end->process, flow->start_ns, now_ns,
+				    &usage) == 0)
 		set_base(end, &usage);
 }
 

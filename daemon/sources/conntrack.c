@@ -189,12 +189,8 @@ static void on_resync_due(void *userdata, uint64_t now_ns)
 		loop_source_set_time(conntrack->resync_timer, conntrack->resync_due_ns);
 		return;
 	}
-	if (conntrack_list(conntrack, CONNTRACK_LISTING_RESYNC) < 0) {
+	if (conntrack_list(conntrack, CONNTRACK_LISTING_RESYNC) < 0)
 		loop_source_set_time(conntrack->resync_timer, now_ns + QUIET_NS);
-		return;
-	}
-	conntrack->overrun_since_ns = 0;
-	conntrack->counters.resyncs++;
 }
 
 int conntrack_list(struct conntrack *conntrack, enum conntrack_listing listing)
@@ -209,6 +205,12 @@ int conntrack_list(struct conntrack *conntrack, enum conntrack_listing listing)
 	if (r < 0)
 		return r;
 	conntrack->is_listing = true;
+	if (conntrack->overrun_since_ns && listing == CONNTRACK_LISTING_SWEEP)
+		listing = CONNTRACK_LISTING_RESYNC;
+	if (listing == CONNTRACK_LISTING_RESYNC) {
+		conntrack->overrun_since_ns = 0;
+		conntrack->counters.resyncs++;
+	}
 	conntrack->listing_kind = listing;
 	conntrack->counters.listings++;
 	conntrack->handlers.on_listing_begins(conntrack->handlers.userdata, listing);
@@ -218,6 +220,11 @@ int conntrack_list(struct conntrack *conntrack, enum conntrack_listing listing)
 bool conntrack_is_listing(const struct conntrack *conntrack)
 {
 	return conntrack->is_listing;
+}
+
+bool conntrack_needs_resync(const struct conntrack *conntrack)
+{
+	return conntrack->overrun_since_ns != 0;
 }
 
 /* The answer to a question about one entry: told only if it is the entry that was meant. */

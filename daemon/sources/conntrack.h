@@ -58,9 +58,12 @@ int conntrack_new(struct loop *loop, const struct conntrack_options *options,
 		  struct conntrack **ret);
 void conntrack_free(struct conntrack *conntrack);
 
-/* Begins a listing unless one is under way (then -EBUSY: that one serves). */
+/* Begins a listing unless one is under way (then -EBUSY). Where events were lost since the last one began, a
+ * sweep is a resync. */
 int conntrack_list(struct conntrack *conntrack, enum conntrack_listing listing);
 bool conntrack_is_listing(const struct conntrack *conntrack);
+/* Whether events were lost since the last listing began. */
+bool conntrack_needs_resync(const struct conntrack *conntrack);
 
 /* Asks for one entry and tells it by on_event (FLOW_EVENT_LISTED) within the call. 0; -ENOENT where
  * there is none or another flow has its tuple (its id differs from a "conntrack_id" that is not 0).

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sources/sysctl_keeper.h"
 #include "sources/tracking_probe.h"
 #include "sources/tracking_table.h"
@@ -126,12 +127,14 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	cleanup(prerequisites_free_cleanup) struct prerequisites *prerequisites =
 		calloc(1, sizeof(*prerequisites));
 	struct tracking_status tracking;
+	bool had_delay_accounting;
 	int r;
 
 	if (!prerequisites)
 		return -ENOMEM;
 	prerequisites->sysctl_fd = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	tracking = tracking_probe_read_status();
+	had_delay_accounting = is_on(prerequisites, SYSCTL_DELAY_ACCOUNTING);
 	r = switch_sysctls_on(prerequisites, config, state_directory);
 	if (r < 0)
 		return r;
@@ -139,6 +142,8 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	prerequisites->state.has_accounting = is_on(prerequisites, SYSCTL_ACCOUNTING);
 	prerequisites->state.has_timestamps = is_on(prerequisites, SYSCTL_TIMESTAMP);
 	prerequisites->state.has_delay_accounting = is_on(prerequisites, SYSCTL_DELAY_ACCOUNTING);
+	if (prerequisites->state.has_delay_accounting && !had_delay_accounting)
+		prerequisites->state.delay_accounting_since_ns = clock_now_ns();
 	tell_unwanted(prerequisites, config);
 	*ret = steal_pointer(&prerequisites);
 	return 0;

@@ -16,6 +16,7 @@
  * net/netfilter/nf_tables_api.c). */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "config/config.h"
 
@@ -25,6 +26,9 @@ struct prerequisites_state {
 	bool has_accounting; /* new flows carry byte counters */
 	bool has_timestamps;
 	bool has_delay_accounting;
+	/* Monotonic: when it was switched on by us; 0: it was on before. It counts for tasks that were
+	 * created later only. */
+	uint64_t delay_accounting_since_ns;
 	bool is_tracking; /* something makes the kernel track connections */
 	bool owns_table;
 };
