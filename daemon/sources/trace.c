@@ -3,8 +3,6 @@
 #include "sources/trace.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,12 +15,15 @@
 #include "sources/trace_merge.h"
 #include "sources/trace_rings.h"
 #include "sources/trace_setup.h"
+#include "sources/trace_teller.h"
 
 enum { RING_BYTES = 1 << 20, MAX_CONNECTING = 16384 };
 
 /* Drains on demand do the work; this one keeps the rings of a quiet host from ageing. */
 static const uint64_t drain_interval_ns = NS_PER_SEC;
 static const uint64_t scan_interval_ns = 5 * NS_PER_SEC;
+/* A port that was found busy is listened to again after a while: it may be somebody else's. */
+static const uint64_t exclusion_ns = 60 * NS_PER_SEC;
 
 struct trace {
 	struct trace_handlers handlers;
@@ -30,14 +31,17 @@ struct trace {
 	struct trace_format formats[TRACE_TRACEPOINT_COUNT];
 	struct trace_rings *rings;
 	struct trace_connect *connect;
+	struct trace_teller teller;
 	struct loop_source *io, *timer;
 	struct trace_merge_input *inputs; /* one for each ring */
 	uint64_t *last_ns;		  /* the time of the last record of each ring */
 	uint32_t *heap;
 	size_t inputs_count;
 	uint64_t newest_ns; /* of all records handed out */
-	uint64_t scanned_ns;
+	uint64_t scanned_ns, reviewed_ns;
 	uint16_t excluded[TRACE_PORTS_MAX];
+	uint64_t excluded_until_ns[TRACE_PORTS_MAX];
+	uint32_t busy_port_rate;
 	bool is_draining;
 };
 
@@ -50,184 +54,6 @@ static void tell_lost(struct trace *trace, uint64_t from_ns, uint64_t until_ns)
 		trace->handlers.on_lost(trace->handlers.userdata, from_ns, until_ns);
 }
 
-static void tell_socket(struct trace *trace, const struct socket_event *event)
-{
-	trace->counters.sockets++;
-	if (trace->handlers.on_socket)
-		trace->handlers.on_socket(trace->handlers.userdata, event);
-}
-
-static void tell_process(struct trace *trace, const struct process_event *event)
-{
-	trace->counters.processes++;
-	if (trace->handlers.on_process)
-		trace->handlers.on_process(trace->handlers.userdata, event);
-}
-
-static void tell_connect(struct trace *trace, const struct trace_connecting *connecting,
-			 uint8_t tcp_state)
-{
-	struct socket_event event = {
-		.socket = connecting->socket,
-		.when_ns = connecting->when_ns,
-		.socket_address = connecting->socket_address,
-		.pid = connecting->pid,
-		.tcp_state = tcp_state,
-		.is_proof = true,
-	};
-
-	tell_socket(trace, &event);
-}
-
-static void on_lookup(struct trace *trace, enum trace_tracepoint tracepoint,
-		      const struct trace_record *record)
-{
-	struct trace_connecting connecting;
-	struct socket_event event = {0};
-	struct trace_lookup lookup;
-
-	if (!trace_format_read_lookup(&trace->formats[tracepoint], tracepoint, record->raw,
-				      record->raw_length, &lookup)) {
-		trace->counters.malformed++;
-		return;
-	}
-	if (lookup.context & TRACE_CONTEXT_BORROWED || record->pid <= 0) {
-		trace->counters.borrowed++;
-		return;
-	}
-	if (lookup.socket.protocol == IPPROTO_TCP) {
-		/* Answers to a SYN look the same and may be made by whoever injects packets, so a
-		 * lookup counts only as the last step of this thread's own connect. */
-		if (trace_connect_join_lookup(trace->connect, record->thread, &lookup.socket,
-					      &connecting))
-			tell_connect(trace, &connecting, TCP_SYN_SENT);
-		else
-			trace->counters.unmatched++;
-		return;
-	}
-	event.socket = lookup.socket;
-	event.when_ns = record->when_ns;
-	event.pid = record->pid;
-	event.is_proof = true;
-	tell_socket(trace, &event);
-}
-
-static void on_connect(struct trace *trace, const struct trace_record *record,
-		       const struct trace_state *state)
-{
-	struct trace_connecting connecting = {
-		.socket = state->socket,
-		.when_ns = record->when_ns,
-		.socket_address = state->socket_address,
-		.pid = record->pid,
-		.thread = record->thread,
-	};
-
-	if (state->context & TRACE_CONTEXT_BORROWED || record->pid <= 0) {
-		trace->counters.borrowed++;
-		return;
-	}
-	if (state->socket.local_port != 0)
-		tell_connect(trace, &connecting, TCP_SYN_SENT); /* it was bound before */
-	else if (trace_connect_add(trace->connect, &connecting) < 0)
-		trace->counters.lost++;
-}
-
-static void on_close(struct trace *trace, const struct trace_record *record,
-		     const struct trace_state *state)
-{
-	struct socket_event event = {
-		.socket = state->socket,
-		.when_ns = record->when_ns,
-		.socket_address = state->socket_address,
-		.tcp_state = TCP_CLOSE,
-	};
-
-	if (state->socket.local_port != 0 && state->socket.remote_port != 0)
-		tell_socket(trace, &event);
-}
-
-static void on_state(struct trace *trace, const struct trace_record *record)
-{
-	struct trace_connecting connecting;
-	struct trace_state state;
-
-	if (!trace_format_read_state(&trace->formats[TRACE_STATE], record->raw, record->raw_length,
-				     &state)) {
-		trace->counters.malformed++;
-		return;
-	}
-	if (state.old_state == TCP_CLOSE && state.new_state == TCP_SYN_SENT) {
-		on_connect(trace, record, &state);
-		return;
-	}
-	if (state.old_state == TCP_SYN_SENT &&
-	    trace_connect_join_state(trace->connect, state.socket_address, &state.socket,
-				     &connecting))
-		tell_connect(trace, &connecting, state.new_state);
-	if (state.new_state == TCP_CLOSE)
-		on_close(trace, record, &state);
-}
-
-static void on_exec(struct trace *trace, const struct trace_record *record)
-{
-	struct process_event event = {
-		.type = PROCESS_EVENT_EXECUTABLE,
-		.when_ns = record->when_ns,
-		.pid = record->pid,
-		.thread = record->thread,
-		.executable = trace_format_read_exec(&trace->formats[TRACE_EXEC], record->raw,
-						     record->raw_length),
-	};
-
-	if (!event.executable)
-		trace->counters.malformed++;
-	else if (record->pid > 0)
-		tell_process(trace, &event);
-}
-
-static void on_sample(struct trace *trace, const struct trace_record *record)
-{
-	int id = trace_format_read_id(record->raw, record->raw_length);
-	enum trace_tracepoint tracepoint = 0;
-
-	while (tracepoint < TRACE_TRACEPOINT_COUNT && trace->formats[tracepoint].id != id)
-		tracepoint++;
-	switch (tracepoint) {
-	case TRACE_LOOKUP_V4:
-	case TRACE_LOOKUP_V6:
-		on_lookup(trace, tracepoint, record);
-		break;
-	case TRACE_STATE:
-		on_state(trace, record);
-		break;
-	case TRACE_EXEC:
-		on_exec(trace, record);
-		break;
-	default:
-		trace->counters.malformed++;
-	}
-}
-
-static void on_task(struct trace *trace, const struct trace_record *record,
-		    enum process_event_type type)
-{
-	struct process_event event = {
-		.type = type,
-		.when_ns = record->when_ns,
-		.pid = record->pid,
-		.thread = record->thread,
-		.parent = type == PROCESS_EVENT_FORK ? record->parent : 0,
-	};
-
-	/* A process of another pid namespace than ours has no number here. */
-	if (record->pid <= 0)
-		return;
-	if (record->name)
-		snprintf(event.name, sizeof(event.name), "%s", record->name);
-	tell_process(trace, &event);
-}
-
 static void on_record(void *userdata, const struct trace_record *record, size_t input)
 {
 	struct trace *trace = userdata;
@@ -237,25 +63,11 @@ static void on_record(void *userdata, const struct trace_record *record, size_t 
 		trace->counters.late++;
 	else
 		trace->newest_ns = record->when_ns;
-	switch (record->type) {
-	case TRACE_RECORD_SAMPLE:
-		on_sample(trace, record);
-		break;
-	case TRACE_RECORD_FORK:
-		on_task(trace, record, PROCESS_EVENT_FORK);
-		break;
-	case TRACE_RECORD_NAME:
-		on_task(trace, record, record->is_exec ? PROCESS_EVENT_EXEC : PROCESS_EVENT_NAME);
-		break;
-	case TRACE_RECORD_EXIT:
-		on_task(trace, record, PROCESS_EVENT_EXIT);
-		break;
-	case TRACE_RECORD_LOST:
+	if (record->type == TRACE_RECORD_LOST) {
 		trace->counters.lost += record->lost;
 		tell_lost(trace, trace->last_ns[input], record->when_ns);
-		break;
-	case TRACE_RECORD_OTHER:
-		break;
+	} else {
+		trace_teller_tell(&trace->teller, record);
 	}
 	trace->last_ns[input] = record->when_ns;
 }
@@ -340,21 +152,11 @@ static void on_io(void *userdata, unused uint32_t events)
 	trace_drain(userdata);
 }
 
-static void on_timer(void *userdata, uint64_t now_ns)
-{
-	struct trace *trace = userdata;
-
-	trace_drain(trace);
-	if (now_ns - trace->scanned_ns >= scan_interval_ns)
-		scan_cpus(trace, now_ns);
-	loop_source_set_time(trace->timer, now_ns + drain_interval_ns);
-}
-
-static int set_filters(const struct trace *trace, size_t excluded,
-		       struct buffer filters[TRACE_TRACEPOINT_COUNT])
+static int build_filters(const struct trace *trace, struct buffer filters[TRACE_TRACEPOINT_COUNT])
 {
 	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
-		trace_setup_build_filter(i, trace->excluded, excluded, &filters[i]);
+		trace_setup_build_filter(i, trace->excluded, trace->counters.ports_excluded,
+					 &filters[i]);
 		if (filters[i].failed)
 			return -ENOMEM;
 	}
@@ -367,13 +169,97 @@ static void free_filters(struct buffer filters[TRACE_TRACEPOINT_COUNT])
 		buffer_fini(&filters[i]);
 }
 
+static int update_filters(struct trace *trace)
+{
+	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
+	int r = build_filters(trace, filters);
+
+	for (enum trace_tracepoint i = TRACE_LOOKUP_V4; r == 0 && i <= TRACE_LOOKUP_V6; i++)
+		r = trace_rings_set_filter(trace->rings, i, (const char *)filters[i].bytes);
+	free_filters(filters);
+	return r;
+}
+
+static int exclude_port(struct trace *trace, uint16_t port, uint64_t until_ns)
+{
+	uint64_t *count = &trace->counters.ports_excluded;
+	int r;
+
+	for (size_t i = 0; i < *count; i++)
+		if (trace->excluded[i] == port)
+			return -EEXIST;
+	if (*count == TRACE_PORTS_MAX)
+		return -ENOSPC;
+	trace->excluded[*count] = port;
+	trace->excluded_until_ns[*count] = until_ns;
+	(*count)++;
+	r = update_filters(trace);
+	if (r < 0) {
+		(*count)--;
+		update_filters(trace);
+		return r;
+	}
+	trace->counters.ports_excluded_ever++;
+	trace_drain(trace); /* what the old filter let in comes before the word that it is over */
+	if (trace->handlers.on_port_excluded)
+		trace->handlers.on_port_excluded(trace->handlers.userdata, port);
+	return 0;
+}
+
+static void include_ports(struct trace *trace, uint64_t now_ns)
+{
+	uint64_t *count = &trace->counters.ports_excluded;
+	uint64_t before = *count;
+
+	for (size_t i = 0; i < *count;) {
+		if (trace->excluded_until_ns[i] > now_ns) {
+			i++;
+			continue;
+		}
+		(*count)--;
+		trace->excluded[i] = trace->excluded[*count];
+		trace->excluded_until_ns[i] = trace->excluded_until_ns[*count];
+	}
+	if (*count != before)
+		update_filters(trace);
+}
+
+static void review_ports(struct trace *trace, uint64_t now_ns)
+{
+	uint64_t span_ns = now_ns - trace->reviewed_ns;
+	uint16_t ports[TRACE_PORTS_MAX];
+	uint64_t threshold = (uint64_t)trace->busy_port_rate * span_ns / NS_PER_SEC;
+	size_t count;
+
+	include_ports(trace, now_ns);
+	trace->reviewed_ns = now_ns;
+	if (threshold == 0)
+		return;
+	count = trace_busy_take(&trace->teller.busy,
+				threshold > UINT32_MAX ? UINT32_MAX : (uint32_t)threshold, ports,
+				TRACE_PORTS_MAX);
+	for (size_t i = 0; i < count; i++)
+		exclude_port(trace, ports[i], now_ns + exclusion_ns);
+}
+
+static void on_timer(void *userdata, uint64_t now_ns)
+{
+	struct trace *trace = userdata;
+
+	trace_drain(trace);
+	if (now_ns - trace->scanned_ns >= scan_interval_ns)
+		scan_cpus(trace, now_ns);
+	review_ports(trace, now_ns);
+	loop_source_set_time(trace->timer, now_ns + drain_interval_ns);
+}
+
 static int open_rings(struct trace *trace, size_t ring_bytes, char reason[TRACE_REASON_SIZE])
 {
 	struct trace_rings_options options = {.formats = trace->formats,
 					      .ring_bytes = ring_bytes ? ring_bytes : RING_BYTES};
 	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
 	enum trace_tracepoint failed = TRACE_TRACEPOINT_COUNT;
-	int r = set_filters(trace, 0, filters);
+	int r = build_filters(trace, filters);
 
 	for (size_t i = 0; r == 0 && i < TRACE_TRACEPOINT_COUNT; i++)
 		options.filters[i] = filters[i].length ? (const char *)filters[i].bytes : NULL;
@@ -407,10 +293,16 @@ int trace_new(struct loop *loop, const struct trace_options *options,
 	if (!trace)
 		return -ENOMEM;
 	trace->handlers = options->handlers;
+	trace->busy_port_rate = options->busy_port_rate;
 	trace->scanned_ns = now_ns;
+	trace->reviewed_ns = now_ns;
 	r = trace_connect_new(MAX_CONNECTING, &trace->connect);
 	if (r < 0)
 		return r;
+	trace->teller = (struct trace_teller){.handlers = &trace->handlers,
+					      .formats = trace->formats,
+					      .counters = &trace->counters,
+					      .connect = trace->connect};
 	r = trace_setup_read_formats(trace->formats, reason);
 	if (r < 0)
 		return r;
@@ -446,23 +338,7 @@ void trace_free(struct trace *trace)
 
 int trace_exclude_port(struct trace *trace, uint16_t port)
 {
-	size_t count = trace->counters.ports_excluded;
-	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
-	int r;
-
-	for (size_t i = 0; i < count; i++)
-		if (trace->excluded[i] == port)
-			return -EEXIST;
-	if (count == TRACE_PORTS_MAX)
-		return -ENOSPC;
-	trace->excluded[count] = port;
-	r = set_filters(trace, count + 1, filters);
-	for (enum trace_tracepoint i = TRACE_LOOKUP_V4; r == 0 && i <= TRACE_LOOKUP_V6; i++)
-		r = trace_rings_set_filter(trace->rings, i, (const char *)filters[i].bytes);
-	free_filters(filters);
-	if (r == 0)
-		trace->counters.ports_excluded++;
-	return r;
+	return exclude_port(trace, port, UINT64_MAX);
 }
 
 const struct trace_counters *trace_get_counters(struct trace *trace)

@@ -37,12 +37,18 @@ struct trace_handlers {
 	void (*on_process)(void *userdata, const struct process_event *event);
 	/* Records of this span may be missing: answers about it need another method. */
 	void (*on_lost)(void *userdata, uint64_t from_ns, uint64_t until_ns);
+	/* No more records of UDP sent from this local port come: what was told of it until now gets
+	 * stale, forget it. */
+	void (*on_port_excluded)(void *userdata, uint16_t port);
 	void *userdata;
 };
 
 struct trace_options {
 	struct trace_handlers handlers; /* each may be NULL */
 	size_t ring_bytes;		/* of each CPU; 0: 1 MiB, some 10,000 records */
+	/* A local UDP port that sends so many datagrams a second is excluded for a minute: an
+	 * unconnected socket makes a record for each. 0: never. */
+	uint32_t busy_port_rate;
 };
 
 struct trace_counters {
@@ -55,7 +61,7 @@ struct trace_counters {
 	uint64_t joined, connects_dropped, connects_pending;
 	uint64_t drains;
 	uint64_t rings, ring_bytes, rings_reopened;
-	uint64_t ports_excluded;
+	uint64_t ports_excluded, ports_excluded_ever; /* now; since the start */
 };
 
 enum { TRACE_REASON_SIZE = 256, TRACE_PORTS_MAX = 64 };
@@ -72,8 +78,7 @@ void trace_free(struct trace *trace);
  * microsecond a CPU when there is nothing. Handlers must not call it (it does nothing then). */
 void trace_drain(struct trace *trace);
 
-/* No more records of UDP sent from this local port: a busy server sends one for each answer. What
- * was told of the port until now gets stale: forget it. 0; -EEXIST; -ENOSPC beyond
+/* Excludes a local UDP port for good; see on_port_excluded. 0; -EEXIST; -ENOSPC beyond
  * TRACE_PORTS_MAX; or a negative errno (then the port stays in). */
 int trace_exclude_port(struct trace *trace, uint16_t port);
 

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sources/trace_files.h"
 #include "sources/trace_ring.h"
 #include "support/network_namespace.h"
@@ -295,6 +296,57 @@ static void test_excluded_port_is_silent(void **state)
 	}
 }
 
+struct busy {
+	struct loop *loop;
+	struct trace *trace;
+	struct loop_source *timer;
+	int sender;
+	uint64_t deadline_ns;
+	uint16_t excluded;
+};
+
+static void on_port_excluded(void *userdata, uint16_t port)
+{
+	struct busy *busy = userdata;
+
+	busy->excluded = port;
+	loop_stop(busy->loop, 0);
+}
+
+/* Sends all the time, so that the port is busy whenever it is counted. */
+static void on_busy_timer(void *userdata, uint64_t now_ns)
+{
+	struct busy *busy = userdata;
+	union address address;
+	socklen_t length = make_address(AF_INET, "127.0.0.1", 9, &address);
+
+	for (int i = 0; i < 1000; i++)
+		sendto(busy->sender, "x", 1, 0, &address.any, length);
+	loop_source_set_time(busy->timer, now_ns + 10 * NS_PER_MS);
+	if (now_ns > busy->deadline_ns)
+		loop_stop(busy->loop, 0);
+}
+
+static void test_busy_port_is_excluded(unused void **state)
+{
+	cleanup_close int sender = open_bound(&ways[2], "127.0.0.1");
+	struct busy busy = {.sender = sender, .deadline_ns = clock_now_ns() + 10 * NS_PER_SEC};
+	const struct trace_options options = {
+		.handlers = {.on_port_excluded = on_port_excluded, .userdata = &busy},
+		.busy_port_rate = 1000};
+	char reason[TRACE_REASON_SIZE];
+
+	assert_int_equal(loop_new(&busy.loop), 0);
+	assert_int_equal(trace_new(busy.loop, &options, reason, &busy.trace), 0);
+	assert_int_equal(loop_add_timer(busy.loop, 0, on_busy_timer, &busy, &busy.timer), 0);
+	assert_int_equal(loop_run(busy.loop), 0);
+	assert_int_equal(busy.excluded, get_port(sender));
+	assert_int_equal(trace_get_counters(busy.trace)->ports_excluded_ever, 1);
+	loop_source_free(busy.timer);
+	trace_free(busy.trace);
+	loop_free(busy.loop);
+}
+
 static void read_format(enum trace_tracepoint tracepoint, struct trace_format *ret)
 {
 	cleanup_close int tracefs = -1;
@@ -438,6 +490,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life_of_process_is_in_order, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_excluded_port_is_silent, set_up, tear_down),
+		cmocka_unit_test(test_busy_port_is_excluded),
 		cmocka_unit_test(test_filter_cannot_be_changed),
 		cmocka_unit_test(test_softirq_is_marked),
 		cmocka_unit_test(test_loss_is_told),
