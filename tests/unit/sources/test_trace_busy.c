@@ -37,9 +37,10 @@ static void test_against_exact_counts(unused void **state)
 		memset(exact, 0, sizeof(exact));
 		for (int i = 0; i < 20000; i++) {
 			long kind = random() % 10;
-			uint16_t port = kind < 3   ? 53
-					: kind < 5 ? (uint16_t)(123 + random() % 8 * 256)
-						   : (uint16_t)(1024 + random() % 60000);
+			long number = kind < 3	 ? 53
+				      : kind < 5 ? 123 + random() % 8 * 256
+						 : 1024 + random() % 60000;
+			uint16_t port = (uint16_t)number;
 
 			trace_busy_count(&busy, port);
 			exact[port]++;
