@@ -87,6 +87,7 @@ def test_exporters_side_by_side(pair, agent, daemon, tmp_path):
     server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
     client.connect(name="c", address=pair.PEER4, port=PORT)
     server.accept(name="s", listener="l")
+    probed.sync()
     client.close(name="c")
     server.receive_end(name="s")
     server.close(name="s")

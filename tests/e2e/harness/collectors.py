@@ -37,11 +37,12 @@ class Tshark:
         return re.findall(r".*(?:Malformed|Expert|Unknown).*", self.text)
 
     def flows(self):
-        """One dictionary a decoded data record: field name to the value shown."""
+        """One dictionary a decoded data record: field name to the value shown. Of the two values
+        that the directions of a biflow share a name for, the first: the initiator's."""
         for field in xml.etree.ElementTree.fromstring(self._pdml).iter("field"):
             if re.match(r"Flow \d+", field.get("show", "")):
-                yield {inner.get("name"): inner.get("show") for inner in field.iter("field")
-                       if inner.get("name", "").startswith("cflow.")}
+                yield {inner.get("name"): inner.get("show") for inner in reversed(
+                    list(field.iter("field"))) if inner.get("name", "").startswith("cflow.")}
 
 
 class Nfcapd:
