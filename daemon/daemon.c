@@ -120,7 +120,7 @@ static void tell_overruns(struct daemon *daemon)
 {
 	const struct conntrack_counters *counters = conntrack_get_counters(daemon->conntrack);
 
-	if (counters->overruns == daemon->overruns_told)
+	if (counters->overruns == daemon->overruns_told || conntrack_needs_resync(daemon->conntrack))
 		return;
 	log_warning("events were lost: %" PRIu64 " overruns so far, %" PRIu64
 		    " listings to mend them, receive buffer now %" PRIu64 " KiB",

@@ -384,6 +384,9 @@ static void handle_listed(struct flow_table *table, const struct flow_event *eve
 	flow->listing = table->listing_number;
 	flow->misses = 0;
 	take_counters(table, flow, event);
+	/* The event that told of it may have been lost. */
+	if (table->options.report_tcp_close && is_closed_tcp(&flow->key, flow->tcp_state))
+		retire(table, flow, FLOW_END_DETECTED, event->when_ns);
 }
 
 static void handle_closed(struct flow_table *table, const struct flow_event *event)

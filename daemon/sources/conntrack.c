@@ -35,6 +35,7 @@ struct conntrack {
 	uint64_t resync_due_ns;
 	enum conntrack_listing listing_kind;
 	bool is_listing;
+	bool is_congested; /* an overrun was told and the queue was not empty since */
 	int sysctl_fd;
 };
 
@@ -121,17 +122,23 @@ static void enlarge_receive_buffer(struct conntrack *conntrack)
 	conntrack->counters.receive_buffer_bytes = bytes;
 }
 
-static void note_overrun(struct conntrack *conntrack)
+static void want_resync(struct conntrack *conntrack)
 {
 	uint64_t now_ns = clock_now_ns(), latest_ns;
 
-	conntrack->counters.overruns++;
-	enlarge_receive_buffer(conntrack);
 	if (!conntrack->overrun_since_ns)
 		conntrack->overrun_since_ns = now_ns;
 	latest_ns = conntrack->overrun_since_ns + PATIENCE_NS;
 	conntrack->resync_due_ns = now_ns + QUIET_NS < latest_ns ? now_ns + QUIET_NS : latest_ns;
 	loop_source_set_time(conntrack->resync_timer, conntrack->resync_due_ns);
+}
+
+static void note_overrun(struct conntrack *conntrack)
+{
+	conntrack->counters.overruns++;
+	conntrack->is_congested = true;
+	enlarge_receive_buffer(conntrack);
+	want_resync(conntrack);
 	if (conntrack->handlers.on_overrun)
 		conntrack->handlers.on_overrun(conntrack->handlers.userdata);
 }
@@ -142,9 +149,14 @@ static void on_events_readable(void *userdata, unused uint32_t epoll_events)
 	struct batch batch = batch_begin(conntrack, conntrack->events, false);
 	int r = netlink_channel_receive(conntrack->events, EVENTS_PER_TURN, on_message, &batch);
 
-	if (r == -ENOBUFS)
+	if (r == -ENOBUFS) {
 		note_overrun(conntrack);
-	else if (r < 0)
+	} else if (r == NETLINK_DRAINED && conntrack->is_congested) {
+		/* What was lost until now was not told again (netlink_overrun()). */
+		conntrack->is_congested = false;
+		want_resync(conntrack);
+	}
+	if (r < 0 && r != -ENOBUFS)
 		conntrack->counters.receive_errors++;
 	if (conntrack->handlers.on_batch_end)
 		conntrack->handlers.on_batch_end(conntrack->handlers.userdata);
@@ -224,7 +236,7 @@ bool conntrack_is_listing(const struct conntrack *conntrack)
 
 bool conntrack_needs_resync(const struct conntrack *conntrack)
 {
-	return conntrack->overrun_since_ns != 0;
+	return conntrack->overrun_since_ns != 0 || conntrack->is_congested;
 }
 
 /* The answer to a question about one entry: told only if it is the entry that was meant. */
