@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* Messages are read attribute by attribute with libmnl and not by nfct_nlmsg_parse(): that costs
+/* Messages are read attribute by attribute and not by nfct_nlmsg_parse(): that costs
  * 980 ns a message where this costs 90, and it calls exit(3) when an attribute is malformed
  * (abi_breakage() in libnetfilter_conntrack). It writes our questions, and a kernel contract test
  * holds our reading of real messages against the library's. */
@@ -41,9 +41,9 @@ static bool is_icmp(uint8_t protocol)
 /* The value of an attribute that holds at least "size" bytes. */
 static bool copy_value(const struct nlattr *attribute, void *to, size_t size)
 {
-	if (mnl_attr_get_payload_len(attribute) < size)
+	if (netlink_attribute_get_size(attribute) < size)
 		return false;
-	memcpy(to, mnl_attr_get_payload(attribute), size);
+	memcpy(to, netlink_attribute_get_payload(attribute), size);
 	return true;
 }
 
@@ -81,7 +81,7 @@ static bool read_addresses(const struct nlattr *nest, struct flow_tuple *tuple)
 	bool ok = true;
 
 	netlink_for_each_nested (attribute, nest) {
-		switch (mnl_attr_get_type(attribute)) {
+		switch (netlink_attribute_get_type(attribute)) {
 		case CTA_IP_V4_SRC:
 			ok &= copy_value(attribute, tuple->src.bytes, 4);
 			break;
@@ -110,7 +110,7 @@ static bool read_protocol(const struct nlattr *nest, struct flow_tuple *tuple,
 	bool ok = true;
 
 	netlink_for_each_nested (attribute, nest) {
-		switch (mnl_attr_get_type(attribute)) {
+		switch (netlink_attribute_get_type(attribute)) {
 		case CTA_PROTO_NUM:
 			ok &= read_u8(attribute, &part->number);
 			break;
@@ -144,7 +144,7 @@ static bool read_tuple(const struct nlattr *nest, struct flow_tuple *tuple,
 	bool ok = true;
 
 	netlink_for_each_nested (attribute, nest) {
-		switch (mnl_attr_get_type(attribute)) {
+		switch (netlink_attribute_get_type(attribute)) {
 		case CTA_TUPLE_IP:
 			ok &= read_addresses(attribute, tuple);
 			break;
@@ -189,7 +189,7 @@ static bool read_counters(const struct nlattr *nest, uint64_t *packets, uint64_t
 	bool ok = true;
 
 	netlink_for_each_nested (attribute, nest) {
-		switch (mnl_attr_get_type(attribute)) {
+		switch (netlink_attribute_get_type(attribute)) {
 		case CTA_COUNTERS_PACKETS:
 			ok &= read_u64(attribute, packets);
 			break;
@@ -206,7 +206,7 @@ static bool read_timestamps(const struct nlattr *nest, struct reading *reading)
 	bool ok = true;
 
 	netlink_for_each_nested (attribute, nest) {
-		switch (mnl_attr_get_type(attribute)) {
+		switch (netlink_attribute_get_type(attribute)) {
 		case CTA_TIMESTAMP_START:
 			ok &= read_u64(attribute, &reading->start_wall_ns);
 			break;
@@ -223,10 +223,10 @@ static bool read_tcp_state(const struct nlattr *nest, uint8_t *ret)
 	bool ok = true;
 
 	netlink_for_each_nested (protocol, nest) {
-		if (mnl_attr_get_type(protocol) != CTA_PROTOINFO_TCP)
+		if (netlink_attribute_get_type(protocol) != CTA_PROTOINFO_TCP)
 			continue;
 		netlink_for_each_nested (attribute, protocol) {
-			if (mnl_attr_get_type(attribute) == CTA_PROTOINFO_TCP_STATE)
+			if (netlink_attribute_get_type(attribute) == CTA_PROTOINFO_TCP_STATE)
 				ok &= read_u8(attribute, ret);
 		}
 	}
@@ -257,7 +257,7 @@ static bool read_attribute(const struct nlattr *attribute, struct reading *readi
 {
 	struct flow_event *event = &reading->event;
 
-	switch (mnl_attr_get_type(attribute)) {
+	switch (netlink_attribute_get_type(attribute)) {
 	case CTA_TUPLE_ORIG:
 		return read_original(attribute, reading);
 	case CTA_TUPLE_REPLY:
