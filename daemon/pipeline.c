@@ -44,7 +44,7 @@ static struct socket_tuple socket_of(const struct flow *flow, bool initiator)
 	struct socket_tuple socket = {
 		.family = flow->key.family,
 		.protocol = flow->key.protocol,
-		.icmp_id = flow->key.icmp_id,
+		.echo_id = flow->key.icmp_id,
 		.netns = flow->key.netns,
 	};
 

@@ -84,7 +84,7 @@ static void consider(const struct raw_socket *socket, void *userdata)
 	const struct socket_tuple *tuple = choice->tuple;
 	bool is_connected = !ip_address_is_zero(&socket->remote);
 
-	if (choice->is_ping ? socket->number != tuple->icmp_id
+	if (choice->is_ping ? socket->number != tuple->echo_id
 			    : socket->number != tuple->protocol && socket->number != IPPROTO_RAW)
 		return;
 	if (!ip_address_is_zero(&socket->local) && !ip_address_equal(&socket->local, &tuple->local))

@@ -25,7 +25,7 @@ struct raw_socket {
 /* Outcomes of raw_sockets_find(). */
 enum { RAW_SOCKETS_ONE = 0, RAW_SOCKETS_NONE = 1, RAW_SOCKETS_SEVERAL = 2 };
 
-/* The one socket that can have sent a packet of this tuple: the ping socket with its icmp_id, else
+/* The one socket that can have sent a packet of this tuple: the ping socket with its echo_id, else
  * a raw socket of its protocol or of IPPROTO_RAW, one that is connected to the remote address
  * first. One of the outcomes, or a negative errno. */
 int raw_sockets_find(int proc_fd, const struct socket_tuple *tuple, struct raw_socket *ret);

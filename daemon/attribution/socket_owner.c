@@ -352,9 +352,9 @@ static bool is_believable(const struct socket_owner *owner, const struct ownersh
 		return !started_after(owner, process, query->when_ns);
 	if (!ip_address_is_zero(&socket->remote))
 		return true;
-	if (query->socket.icmp_id != 0 &&
-	    (query->socket.icmp_id == (uint16_t)process.pid ||
-	     query->socket.icmp_id == __builtin_bswap16((uint16_t)process.pid)))
+	if (query->socket.echo_id != 0 &&
+	    (query->socket.echo_id == (uint16_t)process.pid ||
+	     query->socket.echo_id == __builtin_bswap16((uint16_t)process.pid)))
 		return true;
 	return start <= query->when_ns && query->when_ns - start <= RAW_START_NS;
 }
@@ -376,7 +376,7 @@ static void find_raw(struct socket_owner *owner, const struct socket_owner_query
 	r = raw_sockets_find(owner->proc_fd, &query->query->socket, &raw);
 	if (r == RAW_SOCKETS_NONE) {
 		/* The sender of an echo request that is gone; other protocols are the kernel's. */
-		if (query->query->socket.icmp_id != 0)
+		if (query->query->socket.echo_id != 0)
 			set_none(ret, OWNERSHIP_REASON_CLOSED);
 		return;
 	}

@@ -52,7 +52,7 @@ struct process_id {
 struct socket_tuple {
 	struct ip_address local, remote;
 	uint16_t local_port, remote_port; /* host order */
-	uint16_t icmp_id;		  /* of an echo; the ports are 0 then */
+	uint16_t echo_id;		  /* of an ICMP echo; the ports are 0 then */
 	uint8_t family;			  /* enum ip_family, of the packets */
 	uint8_t protocol;
 	uint32_t netns;

@@ -764,7 +764,7 @@ static struct ownership ask_echo(struct fixture *fixture, enum shape shape, uint
 	struct ownership_query query = {
 		.socket = {.local = loopback(shape),
 			   .remote = loopback(shape),
-			   .icmp_id = id,
+			   .echo_id = id,
 			   .family = shape == V6 ? IP_FAMILY_V6 : IP_FAMILY_V4,
 			   .protocol = shape == V6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP},
 		.when_ns = when_ns,

@@ -37,7 +37,7 @@ static struct socket_tuple echo(const char *remote, uint16_t id)
 {
 	return (struct socket_tuple){.local = address("10.0.0.1"),
 				     .remote = address(remote),
-				     .icmp_id = id,
+				     .echo_id = id,
 				     .family = IP_FAMILY_V4,
 				     .protocol = IPPROTO_ICMP};
 }
@@ -127,7 +127,7 @@ static void a27_the_ping_socket_with_the_identifier(void **state)
 	assert_int_equal(socket.inode, 2);
 	assert_true(socket.is_ping);
 	/* Bound to another address of ours: not it, so the raw socket may be. */
-	tuple.icmp_id = 9;
+	tuple.echo_id = 9;
 	assert_int_equal(find(icmp, raw, &tuple, &socket), RAW_SOCKETS_ONE);
 	assert_int_equal(socket.inode, 4);
 	assert_false(socket.is_ping);
@@ -165,7 +165,7 @@ static void a_ping_socket_in_both_files_may_be_of_either_family(void **state)
 		LINE(ANY6 ":0008", ANY6 ":0000", "0", "2");
 	struct socket_tuple v4 = echo("10.0.0.2", 8), v6 = {.local = address("fd00::1"),
 							    .remote = address("fd00::2"),
-							    .icmp_id = 8,
+							    .echo_id = 8,
 							    .family = IP_FAMILY_V6,
 							    .protocol = IPPROTO_ICMPV6};
 	struct raw_socket socket;
@@ -173,7 +173,7 @@ static void a_ping_socket_in_both_files_may_be_of_either_family(void **state)
 	(void)state;
 	assert_int_equal(find_with_icmp6(icmp, icmp6, NULL, &v6, &socket), RAW_SOCKETS_SEVERAL);
 	assert_int_equal(find_with_icmp6(icmp, icmp6, NULL, &v4, &socket), RAW_SOCKETS_SEVERAL);
-	v6.icmp_id = 0x48;
+	v6.echo_id = 0x48;
 	assert_int_equal(find_with_icmp6(icmp, icmp6, NULL, &v6, &socket), RAW_SOCKETS_ONE);
 	assert_int_equal(socket.inode, 1);
 }
