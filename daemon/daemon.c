@@ -31,6 +31,10 @@ enum { SWEEPS_PER_TIMEOUT = 4, SWEEP_SHARE = 50, SAMPLES_PER_TURN = 256 };
 #define SWEEP_SHORTEST_NS (200 * NS_PER_MS)
 #define SWEEP_LONGEST_NS  (10 * NS_PER_SEC)
 
+/* Datagrams a second from one local port: a record for each would cost a hundredth of a CPU, and a DNS
+ * server is not found any better by it. */
+enum { BUSY_PORT_RATE = 10000 };
+
 /* How long the last listing may take before the open flows are reported without it. */
 #define LAST_LISTING_NS (2 * NS_PER_SEC)
 
@@ -120,7 +124,8 @@ static void tell_overruns(struct daemon *daemon)
 {
 	const struct conntrack_counters *counters = conntrack_get_counters(daemon->conntrack);
 
-	if (counters->overruns == daemon->overruns_told || conntrack_needs_resync(daemon->conntrack))
+	if (counters->overruns == daemon->overruns_told ||
+	    conntrack_needs_resync(daemon->conntrack))
 		return;
 	log_warning("events were lost: %" PRIu64 " overruns so far, %" PRIu64
 		    " listings to mend them, receive buffer now %" PRIu64 " KiB",
@@ -169,12 +174,23 @@ static void on_trace_lost(void *userdata, uint64_t from_ns, uint64_t until_ns)
 	attribution_add_lost(userdata, from_ns, until_ns);
 }
 
+static void on_trace_port_excluded(void *userdata, uint16_t port)
+{
+	log_info("UDP port %u sends so much that it is left out of trace for a minute: sock_diag "
+		 "answers "
+		 "for it",
+		 port);
+	attribution_forget_port(userdata, port);
+}
+
 static void open_trace(struct daemon *daemon)
 {
 	struct trace_options options = {.handlers = {.on_socket = on_trace_socket,
 						     .on_process = on_trace_process,
 						     .on_lost = on_trace_lost,
-						     .userdata = daemon->attribution}};
+						     .on_port_excluded = on_trace_port_excluded,
+						     .userdata = daemon->attribution},
+					.busy_port_rate = BUSY_PORT_RATE};
 	char reason[TRACE_REASON_SIZE] = "";
 
 	if (!(daemon->config->attribution.methods & CONFIG_METHOD_TRACE))

@@ -86,6 +86,14 @@ void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uin
 		trace_owner_add_lost(attribution->trace, from_ns, until_ns);
 }
 
+void attribution_forget_port(struct attribution *attribution, uint16_t port)
+{
+	if (!attribution->trace)
+		return;
+	attribution->counters.ports_excluded++;
+	trace_owner_forget_port(attribution->trace, port);
+}
+
 void attribution_drop_trace(struct attribution *attribution)
 {
 	trace_owner_free(attribution->trace);

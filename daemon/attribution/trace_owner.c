@@ -84,6 +84,11 @@ void trace_owner_add_lost(struct trace_owner *owner, uint64_t from_ns, uint64_t 
 	trace_processes_add_lost(owner->processes, from_ns, until_ns);
 }
 
+void trace_owner_forget_port(struct trace_owner *owner, uint16_t port)
+{
+	ownership_ranges_forget_port(owner->ranges, port);
+}
+
 void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns)
 {
 	ownership_ranges_expire(owner->ranges, now_ns);

@@ -28,6 +28,8 @@ void trace_owner_free(struct trace_owner *owner);
 void trace_owner_add_socket(struct trace_owner *owner, const struct socket_event *event);
 void trace_owner_add_process(struct trace_owner *owner, const struct process_event *event);
 void trace_owner_add_lost(struct trace_owner *owner, uint64_t from_ns, uint64_t until_ns);
+/* No more records of UDP sent from this local port come. */
+void trace_owner_forget_port(struct trace_owner *owner, uint16_t port);
 /* Forgets what is too old to be asked for; once a second is enough. */
 void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns);
 
