@@ -9,12 +9,17 @@
 #include <netinet/in.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/hash_map.h"
 #include "base/slab.h"
 #include "flow/retired_flows.h"
 
 enum { MISSES_TO_VANISH = 2 };
+
+/* The time of the last packet comes from whole seconds that an entry still has to live, rounded down:
+ * it may be told a second too early. */
+#define LAST_SEEN_RESOLUTION_NS NS_PER_SEC
 
 struct flow_table {
 	struct flow_table_options options;
@@ -539,7 +544,8 @@ void flow_table_end_listing(struct flow_table *table, const struct flow_listing 
 
 static void run_timeouts_of(struct flow_table *table, struct flow *flow, uint64_t now_ns)
 {
-	if (flow->has_counters && now_ns - flow->last_seen_ns >= table->options.idle_timeout_ns) {
+	if (flow->has_counters && now_ns - flow->last_seen_ns >= table->options.idle_timeout_ns +
+									 LAST_SEEN_RESOLUTION_NS) {
 		retire(table, flow,
 		       is_closed_tcp(&flow->key, flow->tcp_state) ? FLOW_END_DETECTED
 								  : FLOW_END_IDLE,
