@@ -92,16 +92,26 @@ class Namespace:
         run("ip", "netns", "delete", self.name, check=False)
 
 
+_MACS = ("02:00:00:00:00:0a", "02:00:00:00:00:0b")
+
+
 def connect(a, a_device, a_addresses, b, b_device, b_addresses):
     """A wire between two namespaces. Segments are as long as packets are (no offload), so that both
-    ends count the same packets; addresses are usable at once (no duplicate address detection)."""
-    run("ip", "link", "add", a_device, "netns", a.name, "gso_max_segs", "1", "type", "veth",
-        "peer", "name", b_device, "netns", b.name, "gso_max_segs", "1")
-    for namespace, device, addresses in ((a, a_device, a_addresses), (b, b_device, b_addresses)):
-        for address in addresses:
+    ends count the same packets; addresses are usable at once (no duplicate address detection), and
+    each end knows the other's MAC, so that no packet waits for an answer from there."""
+    run("ip", "link", "add", a_device, "netns", a.name, "address", _MACS[0], "gso_max_segs", "1",
+        "type", "veth", "peer", "name", b_device, "netns", b.name, "address", _MACS[1],
+        "gso_max_segs", "1")
+    ends = ((a, a_device, a_addresses, b_addresses, _MACS[1]),
+            (b, b_device, b_addresses, a_addresses, _MACS[0]))
+    for namespace, device, own, others, mac in ends:
+        for address in own:
             nodad = ["nodad"] if ":" in address else []
             namespace.ip("address", "add", address, "dev", device, *nodad)
         namespace.ip("link", "set", device, "up")
+        for address in others:
+            namespace.ip("neighbour", "replace", address.partition("/")[0], "lladdr", mac, "dev",
+                         device, "nud", "permanent")
 
 
 class Pair:
