@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "flow/flow_filter.h"
 #include "flow/flow_queue.h"
 #include "record_builder.h"
 
@@ -25,6 +26,7 @@ struct pipeline {
 	struct pipeline_parts parts;
 	struct pipeline_counters counters;
 	struct config_flows config; /* prefixes borrowed */
+	struct flow_filter filter;
 	struct flow_table *flows;
 	struct conntrack *conntrack;
 	struct loop_source *queue_timer;
@@ -291,27 +293,6 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 		set_base(&flow->dst, &dst.usage);
 }
 
-static bool contains(const struct config_prefixes *prefixes, enum ip_family family,
-		     const struct ip_address *address)
-{
-	for (size_t i = 0; i < prefixes->count; i++)
-		if (ip_prefix_contains(&prefixes->items[i], family, address))
-			return true;
-	return false;
-}
-
-/* include: one of the ends is in it. exclude: one of the ends is in it, and that wins. */
-static bool passes_filter(const struct config_flows *config, const struct flow_key *key)
-{
-	const struct flow_tuple *tuple = &key->tuple;
-
-	if (config->include.count && !contains(&config->include, key->family, &tuple->src) &&
-	    !contains(&config->include, key->family, &tuple->dst))
-		return false;
-	return !contains(&config->exclude, key->family, &tuple->src) &&
-	       !contains(&config->exclude, key->family, &tuple->dst);
-}
-
 /* What the processes used until now is noted at once; the rest of the record can wait for the last
  * packets. */
 static void on_connection_closed(struct pipeline *pipeline, const struct flow_event *event)
@@ -349,7 +330,7 @@ static void on_conntrack_event(void *userdata, const struct flow_event *event)
 {
 	struct pipeline *pipeline = userdata;
 
-	if (!passes_filter(&pipeline->config, &event->key)) {
+	if (!flow_filter_passes(&pipeline->filter, &event->key)) {
 		if (event->type == FLOW_EVENT_NEW)
 			pipeline->counters.flows_filtered++;
 		return;
@@ -450,6 +431,10 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		return -ENOMEM;
 	pipeline->parts = *parts;
 	pipeline->config = config->flows;
+	pipeline->filter = (struct flow_filter){.include = config->flows.include.items,
+						.include_count = config->flows.include.count,
+						.exclude = config->flows.exclude.items,
+						.exclude_count = config->flows.exclude.count};
 	for (size_t i = 0; i < RETRY_STAGES; i++)
 		flow_queue_init(&pipeline->retries[i], retry_delays_ns[i]);
 	flow_queue_init(&pipeline->closing, CLOSING_NS);
