@@ -22,6 +22,11 @@ enum { RETRY_STAGES = array_length(retry_delays_ns) };
 /* Between the close of a connection and its record: its last acknowledgements are still on their way. */
 #define CLOSING_NS (100 * NS_PER_MS)
 
+/* Samples of processes whose flows have just begun, for one wake-up; with the pause: a fiftieth of
+ * one CPU at the most. */
+enum { WATCHED_PER_TURN = 32 };
+#define WATCH_PAUSE_NS (10 * NS_PER_MS)
+
 struct pipeline {
 	struct pipeline_parts parts;
 	struct pipeline_counters counters;
@@ -33,6 +38,7 @@ struct pipeline {
 	struct flow_queue retries[RETRY_STAGES];
 	struct flow_queue closing;
 	uint64_t drained_ns; /* trace told all that happened before */
+	uint64_t watched_ns; /* when watched processes were sampled last */
 	void (*on_listed)(void *userdata);
 	void *on_listed_userdata;
 };
@@ -121,8 +127,11 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 	is_same = process == end->process;
 	process_table_release(pipeline->parts.processes, end->process);
 	end->process = process;
-	if (process && !is_same)
-		take_base(pipeline, flow, end, now_ns);
+	if (!process || is_same)
+		return;
+	take_base(pipeline, flow, end, now_ns);
+	if (flow->key.protocol != IPPROTO_TCP) /* its close is told when it happens */
+		process_table_watch(pipeline->parts.processes, process, now_ns);
 }
 
 static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,
@@ -145,9 +154,26 @@ static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct f
 	take_owner(pipeline, flow, end, &answer, now_ns);
 }
 
+static uint64_t get_watch_due(const struct pipeline *pipeline)
+{
+	uint64_t due_ns = process_table_get_watch_due(pipeline->parts.processes);
+	uint64_t pause_ns = pipeline->watched_ns + WATCH_PAUSE_NS;
+
+	return due_ns > pause_ns ? due_ns : pause_ns;
+}
+
+static void run_watched(struct pipeline *pipeline, uint64_t now_ns)
+{
+	if (get_watch_due(pipeline) > now_ns)
+		return;
+	pipeline->watched_ns = now_ns;
+	process_table_run_watched(pipeline->parts.processes, now_ns, WATCHED_PER_TURN);
+}
+
 static void arm_queue_timer(struct pipeline *pipeline)
 {
 	uint64_t due_ns = flow_queue_get_due(&pipeline->closing);
+	uint64_t watch_ns = get_watch_due(pipeline);
 
 	for (size_t i = 0; i < RETRY_STAGES; i++) {
 		uint64_t other_ns = flow_queue_get_due(&pipeline->retries[i]);
@@ -155,6 +181,8 @@ static void arm_queue_timer(struct pipeline *pipeline)
 		if (other_ns < due_ns)
 			due_ns = other_ns;
 	}
+	if (watch_ns < due_ns)
+		due_ns = watch_ns;
 	if (due_ns != UINT64_MAX)
 		loop_source_set_time(pipeline->queue_timer, due_ns);
 }
@@ -219,6 +247,7 @@ static void on_queue_due(void *userdata, uint64_t now_ns)
 		run_retries(pipeline, stage, now_ns);
 	while ((flow = flow_queue_take(&pipeline->closing, now_ns)))
 		report_closed(pipeline, flow);
+	run_watched(pipeline, now_ns);
 	arm_queue_timer(pipeline);
 }
 
@@ -229,10 +258,10 @@ static void on_flow_open(void *userdata, struct flow *flow)
 
 	ask_for_owner(pipeline, flow, &flow->src, now_ns);
 	ask_for_owner(pipeline, flow, &flow->dst, now_ns);
-	if (is_provisional(flow)) {
+	if (is_provisional(flow))
 		remember_retry(pipeline, flow, 0, now_ns);
+	if (is_provisional(flow) || flow->src.process || flow->dst.process)
 		arm_queue_timer(pipeline);
-	}
 }
 
 static void on_flow_close(void *userdata, struct flow *flow)
@@ -241,6 +270,19 @@ static void on_flow_close(void *userdata, struct flow *flow)
 
 	process_table_release(pipeline->parts.processes, flow->src.process);
 	process_table_release(pipeline->parts.processes, flow->dst.process);
+}
+
+/* A flow that did nothing since its last record has none to tell of that time: its next span begins
+ * here. */
+static void on_flow_skip(void *userdata, struct flow *flow)
+{
+	struct pipeline *pipeline = userdata;
+	uint64_t now_ns = clock_now_ns();
+
+	if (flow->src.process)
+		take_base(pipeline, flow, &flow->src, now_ns);
+	if (flow->dst.process)
+		take_base(pipeline, flow, &flow->dst, now_ns);
 }
 
 static void describe_end(struct pipeline *pipeline, const struct flow *flow,
@@ -255,9 +297,9 @@ static void describe_end(struct pipeline *pipeline, const struct flow *flow,
 		return;
 	}
 	ret->identity = process_get_identity(end->process);
-	ret->has_usage = process_table_sample(pipeline->parts.processes, end->process, now_ns,
-					      end_ns, &ret->usage) == 0;
-	ret->peak_memory_bytes = process_get_peak_memory(end->process, flow->start_ns);
+	ret->has_usage = process_table_read_end(pipeline->parts.processes, end->process,
+						end->base_ns, end_ns, now_ns, &ret->usage) == 0;
+	ret->peak_memory_bytes = process_find_peak_memory(end->process, flow->start_ns, end_ns);
 }
 
 static bool is_wanted(const struct pipeline *pipeline, const struct flow *flow)
@@ -423,6 +465,7 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		.first_id = first_flow_id(),
 		.handlers = {.on_open = on_flow_open,
 			     .on_report = on_flow_report,
+			     .on_skip = on_flow_skip,
 			     .on_close = on_flow_close},
 	};
 	int r;

@@ -23,6 +23,14 @@ static uint64_t difference(uint64_t now, uint64_t base)
 	return now > base ? now - base : 0;
 }
 
+/* Of counters that are kept modulo 2^32. */
+static uint32_t difference_32(uint64_t now, uint32_t base)
+{
+	uint32_t risen = (uint32_t)now - base;
+
+	return risen <= INT32_MAX ? risen : 0;
+}
+
 static void add_identity(struct record_end *out, const struct process_identity *identity,
 			 unsigned side, int64_t wall_offset_ns, uint64_t *parts)
 {
@@ -58,8 +66,8 @@ static void add_memory(struct record_end *out, const struct record_process *proc
 	*parts |= RECORD_END(side, END_MEMORY);
 }
 
-/* Loads are told over the time between the two samples, which is what was measured and what encloses
- * the flow's own span. */
+/* Loads are told over the time between base and end, which is what was measured: the flow's own
+ * span, but for the time it took to notice its begin. */
 static void add_usage(struct record_end *out, const struct flow_end *end,
 		      const struct record_process *process, unsigned side, uint64_t *parts)
 {
@@ -72,8 +80,8 @@ static void add_usage(struct record_end *out, const struct flow_end *end,
 	out->cpu_load_pct100 = share_pct100(difference(usage->cpu_ns, end->base_cpu_ns), span_ns);
 	*parts |= RECORD_END(side, END_USAGE);
 	if (usage->has_faults) {
-		out->minor_faults = (uint32_t)usage->minor_faults - end->base_minor_faults;
-		out->major_faults = (uint32_t)usage->major_faults - end->base_major_faults;
+		out->minor_faults = difference_32(usage->minor_faults, end->base_minor_faults);
+		out->major_faults = difference_32(usage->major_faults, end->base_major_faults);
 		out->page_faults = out->minor_faults + out->major_faults;
 		*parts |= RECORD_END(side, END_FAULTS);
 	}

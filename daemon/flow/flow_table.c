@@ -554,10 +554,12 @@ static void run_timeouts_of(struct flow_table *table, struct flow *flow, uint64_
 	}
 	if (now_ns - flow->start_ns < table->options.active_timeout_ns)
 		return;
-	if (!flow->has_counters || flow_has_news(flow))
+	if (!flow->has_counters || flow_has_news(flow)) {
 		report(table, flow, FLOW_END_ACTIVE, now_ns, false);
-	else
-		flow->start_ns = now_ns;
+		return;
+	}
+	flow->start_ns = now_ns;
+	table->options.handlers.on_skip(table->options.handlers.userdata, flow);
 }
 
 void flow_table_run_timeouts(struct flow_table *table, uint64_t now_ns)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/macros.h"
 
 /* The four texts stand in one allocation, one after the other. */
@@ -52,6 +53,8 @@ struct process *process_new(const struct process_identity *identity,
 	process->stat_fd = -1;
 	list_init(&process->turn);
 	list_init(&process->open);
+	history_init(&process->history);
+	watch_init(&process->watch);
 	process->identity = *identity;
 	process->identity.uid = facts->uid;
 	process->identity.parent_pid = facts->parent;
@@ -74,6 +77,8 @@ void process_free(struct process *process)
 		return;
 	list_remove(&process->turn);
 	list_remove(&process->open);
+	watch_list_remove(&process->watch);
+	history_fini(&process->history);
 	if (process->stat_fd >= 0)
 		close(process->stat_fd);
 	free(process->texts);
@@ -96,4 +101,46 @@ int process_rename(struct process *process, const struct identity_facts *facts)
 	process->identity = identity;
 	memcpy(process->comm, facts->comm, sizeof(process->comm));
 	return 0;
+}
+
+/* A process that was young when it was first sampled had used nothing when it began. */
+static bool is_first_of_young(const struct process *process)
+{
+	return process->history.count == 0 &&
+	       process->identity.start_ns < process->usage.taken_ns &&
+	       process->usage.taken_ns - process->identity.start_ns <= NS_PER_SEC;
+}
+
+void process_note_usage(struct process *process, uint64_t interval_ns)
+{
+	const struct process_usage *usage = &process->usage;
+	struct history_entry entry = {.taken_ns = process->identity.start_ns};
+
+	if (is_first_of_young(process))
+		history_add(&process->history, &entry, interval_ns);
+	entry = (struct history_entry){
+		.taken_ns = usage->taken_ns,
+		.cpu_ns = usage->cpu_ns,
+		.iowait_ns = usage->iowait_ns,
+		.minor_faults = (uint32_t)usage->minor_faults,
+		.major_faults = (uint32_t)usage->major_faults,
+		.memory_kib = usage->has_memory ? (uint32_t)(usage->memory_bytes / 1024) : 0,
+	};
+	entry.peak_kib = entry.memory_kib;
+	history_add(&process->history, &entry, interval_ns);
+}
+
+struct process_usage process_find_usage(const struct process *process,
+					const struct history_entry *entry)
+{
+	struct process_usage usage = process->usage;
+
+	usage.taken_ns = entry->taken_ns;
+	usage.cpu_ns = entry->cpu_ns;
+	usage.iowait_ns = entry->iowait_ns;
+	usage.minor_faults -= (uint32_t)usage.minor_faults - entry->minor_faults;
+	usage.major_faults -= (uint32_t)usage.major_faults - entry->major_faults;
+	if (entry->memory_kib)
+		usage.memory_bytes = (uint64_t)entry->memory_kib * 1024;
+	return usage;
 }

@@ -7,16 +7,20 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "process/history.h"
 #include "process/identity.h"
 #include "process/peak.h"
 #include "process/process_table.h"
+#include "process/watch.h"
 
 struct process {
 	struct process_identity identity;
 	char *texts, *older_texts; /* what the identity points into; what it pointed into before */
 	char comm[COMM_LENGTH + 1];
 	struct process_usage usage;
-	struct peak peak;
+	struct peak peak;	/* since any time */
+	struct history history; /* at any time */
+	struct watch watch;
 	uint64_t exit_peak_bytes; /* from its exit record */
 	uint64_t tried_ns;	  /* when a sample was last tried */
 	uint64_t released_ns, gone_ns;
@@ -39,3 +43,10 @@ void process_free(struct process *process);
 
 /* Takes name and executable from new facts (an exec, or a new comm). 0 or -ENOMEM. */
 int process_rename(struct process *process, const struct identity_facts *facts);
+
+/* Takes the usage over into the history. */
+void process_note_usage(struct process *process, uint64_t interval_ns);
+
+/* The usage as it was at an earlier time, by an entry of the history. */
+struct process_usage process_find_usage(const struct process *process,
+					const struct history_entry *entry);

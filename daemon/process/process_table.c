@@ -21,8 +21,10 @@
 #include "process/sampler.h"
 #include "process/taskstats.h"
 #include "process/users.h"
+#include "process/watch.h"
 
 #define SHARE_NS      (10 * NS_PER_MS)
+#define NEAR_NS	      (20 * NS_PER_MS)
 #define REMEMBER_NS   (10 * NS_PER_SEC)
 #define SHORT_LIFE_NS NS_PER_SEC
 
@@ -46,6 +48,7 @@ struct process_table {
 	uint64_t seed;
 	struct list_node schedule;   /* held and alive, the longest not sampled first */
 	struct list_node remembered; /* not held, the longest not held first */
+	struct watch_list watched;   /* some of those on the schedule */
 	uint64_t drained_ns;	     /* when there was no exit record left to read */
 	uint64_t now_ns;	     /* of the newest call */
 };
@@ -79,6 +82,7 @@ int process_table_new(const struct process_table_options *options, struct proces
 	hash_map_init(&table->map);
 	list_init(&table->schedule);
 	list_init(&table->remembered);
+	watch_list_init(&table->watched);
 	sampler_init(&table->sampler, options->proc_fd, 0, &table->counters);
 	process_table_set_delay_accounting(table, options->delay_accounting,
 					   options->delay_accounting_since_ns);
@@ -230,6 +234,7 @@ static void settle(struct process *process, uint64_t now_ns)
 	if (!process->is_gone || process->gone_ns)
 		return;
 	process->gone_ns = now_ns;
+	watch_list_remove(&process->watch);
 	if (process->references)
 		list_remove(&process->turn);
 }
@@ -250,6 +255,7 @@ static void end_known(struct process_table *table, struct process *process,
 		return;
 	ending.total = message->has_group ? &message->group_figures : task;
 	take_exit(process, &ending);
+	process_note_usage(process, table->options.sample_interval_ns);
 	settle(process, now_ns);
 }
 
@@ -329,6 +335,8 @@ static int sample(struct process_table *table, struct process *process, uint64_t
 	table->counters.samples++;
 	if (r < 0)
 		table->counters.sample_errors++;
+	if (r >= 0 && process->has_usage)
+		process_note_usage(process, table->options.sample_interval_ns);
 	if (process->is_gone && !process->has_exit_record)
 		read_exits(table, now_ns);
 	settle(process, now_ns);
@@ -592,6 +600,7 @@ void process_table_release(struct process_table *table, struct process *process)
 	table->counters.remembered++;
 	process->is_remembered = true;
 	process->released_ns = table->now_ns;
+	watch_list_remove(&process->watch);
 	list_move_tail(&table->remembered, &process->turn);
 	expire_remembered(table, table->now_ns);
 }
@@ -618,17 +627,79 @@ int process_table_sample(struct process_table *table, struct process *process, u
 	return 0;
 }
 
+/* A sample taken soon after the begin is better than what lies between it and an older one: what a
+ * process did before the flow it must not have done for it. */
+static int read_begin(struct process_table *table, struct process *process, uint64_t since_ns,
+		      uint64_t now_ns, struct process_usage *ret)
+{
+	uint64_t recent_ns = now_ns > SHARE_NS ? now_ns - SHARE_NS : 0;
+	const struct history_entry *after;
+	struct history_entry entry;
+	int r = process_table_sample(table, process, now_ns, recent_ns, ret);
+
+	if (r < 0 || process->is_late || ret->taken_ns <= since_ns + NEAR_NS)
+		return r;
+	after = history_find_after(&process->history, since_ns);
+	if (after && after->taken_ns <= since_ns + NEAR_NS)
+		*ret = process_find_usage(process, after);
+	else if (history_find(&process->history, since_ns, &entry) && entry.taken_ns <= since_ns)
+		*ret = process_find_usage(process, &entry);
+	return 0;
+}
+
 int process_table_read_base(struct process_table *table, struct process *process, uint64_t since_ns,
 			    uint64_t now_ns, struct process_usage *ret)
 {
 	const struct process_identity *identity = &process->identity;
-	uint64_t recent_ns = now_ns > SHARE_NS ? now_ns - SHARE_NS : 0;
 
 	if (identity->start_ns < since_ns &&
 	    !(process->is_late && since_ns - identity->start_ns <= SHORT_LIFE_NS))
-		return process_table_sample(table, process, now_ns, recent_ns, ret);
+		return read_begin(table, process, since_ns, now_ns, ret);
 	*ret = (struct process_usage){.taken_ns = identity->start_ns, .has_faults = true};
 	return 0;
+}
+
+int process_table_read_end(struct process_table *table, struct process *process, uint64_t base_ns,
+			   uint64_t end_ns, uint64_t now_ns, struct process_usage *ret)
+{
+	uint64_t least_ns = end_ns > base_ns ? end_ns : base_ns + 1;
+	const struct history_entry *after;
+	struct history_entry entry;
+	int r = process_table_sample(table, process, now_ns, least_ns, ret);
+
+	if (r < 0 || process->is_late || least_ns >= ret->taken_ns)
+		return r;
+	after = history_find_after(&process->history, base_ns);
+	if (end_ns <= base_ns && after)
+		*ret = process_find_usage(process, after);
+	else if (end_ns > base_ns && history_find(&process->history, end_ns, &entry))
+		*ret = process_find_usage(process, &entry);
+	return 0;
+}
+
+void process_table_watch(struct process_table *table, struct process *process, uint64_t now_ns)
+{
+	if (!process->is_gone && process->references)
+		watch_list_add(&table->watched, &process->watch, now_ns);
+}
+
+uint64_t process_table_get_watch_due(const struct process_table *table)
+{
+	return watch_list_get_due(&table->watched);
+}
+
+void process_table_run_watched(struct process_table *table, uint64_t now_ns, unsigned budget)
+{
+	struct watch *watch;
+
+	table->now_ns = now_ns;
+	while (budget-- && (watch = watch_list_take(&table->watched, now_ns))) {
+		struct process *process = container_of(watch, struct process, watch);
+
+		sample(table, process, now_ns);
+		if (!process->is_gone)
+			list_move_tail(&table->schedule, &process->turn);
+	}
 }
 
 uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns)
@@ -638,6 +709,17 @@ uint64_t process_get_peak_memory(const struct process *process, uint64_t since_n
 	if (process->identity.start_ns >= since_ns && process->exit_peak_bytes > peak)
 		return process->exit_peak_bytes;
 	return peak;
+}
+
+uint64_t process_find_peak_memory(const struct process *process, uint64_t since_ns,
+				  uint64_t until_ns)
+{
+	uint64_t peak = peak_find(&process->peak, since_ns);
+	uint64_t within = (uint64_t)history_find_peak(&process->history, since_ns, until_ns) * 1024;
+
+	if (process->is_late || (process->is_gone && until_ns >= process->usage.taken_ns))
+		return process_get_peak_memory(process, since_ns);
+	return within < peak ? within : peak;
 }
 
 uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget)

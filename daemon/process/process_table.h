@@ -109,16 +109,38 @@ int process_table_sample(struct process_table *table, struct process *process, u
 			 uint64_t since_ns, struct process_usage *ret);
 
 /* What the process had used at "since_ns", the begin of a span: nothing, told as of its start, where
- * it is younger; else a sample of now or of the last 10 ms. A process that was gone when it was first
+ * it is younger; else a sample of now or of the last 10 ms, or, where "since_ns" is more than 20 ms
+ * ago, what the samples before and after it tell. A process that was gone when it was first
  * looked at has no sample but its end: where it began at most a second before, all that it used
  * counts, as of its start (it was started for this, and had little time for anything else); where it
  * is older, its end is told, and then nothing is known of the span. 0 or -ENODATA. */
 int process_table_read_base(struct process_table *table, struct process *process, uint64_t since_ns,
 			    uint64_t now_ns, struct process_usage *ret);
 
+/* What the process had used at "end_ns", the end of a span whose base was taken at "base_ns" (0: it
+ * has none), which may lie long before "now_ns": between the two samples around it, as if usage had
+ * risen evenly; memory is that of the sample before. Those are a sample interval apart at most, and
+ * closer where the process was watched. Where the span ended before its base could be taken, the
+ * next sample after the base. Of a process that is gone its end, if that is not later than "end_ns" or
+ * nothing else is known. "taken_ns" tells which time it is. 0 or -ENODATA. */
+int process_table_read_end(struct process_table *table, struct process *process, uint64_t base_ns,
+			   uint64_t end_ns, uint64_t now_ns, struct process_usage *ret);
+
+/* A flow began whose end nobody tells in time: the held process is sampled 10, 40, 160 and 640 ms
+ * from now by process_table_run_watched(), which is to be called at the time that _get_watch_due()
+ * tells (UINT64_MAX: not at all), at most "budget" samples a call. */
+void process_table_watch(struct process_table *table, struct process *process, uint64_t now_ns);
+uint64_t process_table_get_watch_due(const struct process_table *table);
+void process_table_run_watched(struct process_table *table, uint64_t now_ns, unsigned budget);
+
 /* Largest resident set in any sample taken since "since_ns", bytes; 0 where there was none. Where
  * the process is younger than that and its exit record tells more, that. */
 uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns);
+
+/* The same between two times, both included. Of samples that were taken long ago only some are
+ * kept: then it may be that of a moment earlier. */
+uint64_t process_find_peak_memory(const struct process *process, uint64_t since_ns,
+				  uint64_t until_ns);
 
 /* Samples held processes whose last sample is older than the interval, at most "budget" of them.
  * Returns the monotonic time of the next call that is needed: within one interval. */

@@ -32,7 +32,8 @@ struct watch {
 	struct flow_table *table;
 	struct seen_report reports[MOST_REPORTS];
 	size_t count;
-	unsigned opened, closed;
+	unsigned opened, closed, skipped;
+	uint64_t skipped_ns; /* begin of the span after the newest skip */
 };
 
 static void on_open(void *userdata, unused struct flow *flow)
@@ -59,6 +60,14 @@ static void on_report(void *userdata, struct flow *flow, const struct flow_repor
 	};
 }
 
+static void on_skip(void *userdata, struct flow *flow)
+{
+	struct watch *watch = userdata;
+
+	watch->skipped++;
+	watch->skipped_ns = flow->start_ns;
+}
+
 static struct watch *watch_new(uint32_t max_flows)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
@@ -69,7 +78,7 @@ static struct watch *watch_new(uint32_t max_flows)
 		.report_tcp_close = true,
 		.start_ns = START,
 		.first_id = 1,
-		.handlers = {on_open, on_report, on_close, watch},
+		.handlers = {on_open, on_report, on_skip, on_close, watch},
 	};
 
 	assert_non_null(watch);
@@ -162,6 +171,28 @@ static void test_interim_records_are_deltas(unused void **state)
 	assert_int_equal(watch->reports[1].start_ns, START + ACTIVE);
 	assert_int_equal(watch->reports[2].report.counters.in_packets, 1);
 	assert_int_equal(watch->reports[0].flow_id, watch->reports[2].flow_id);
+	watch_free(watch);
+}
+
+/* What nobody reports is in no record's span either. */
+static void test_silent_interval_is_skipped(unused void **state)
+{
+	struct watch *watch = watch_new(4);
+	struct flow_event listed = make_counted(FLOW_EVENT_LISTED, 1, 7, START + ACTIVE, 10);
+
+	flow_table_set_timeouts(watch->table, ACTIVE, 10 * ACTIVE);
+	tell(watch, make_event(FLOW_EVENT_NEW, 1, 7, START));
+	list(watch, &listed, 1, sweep, START + ACTIVE);
+	assert_int_equal(watch->count, 1);
+	assert_int_equal(watch->skipped, 0);
+	listed.when_ns = START + 2 * ACTIVE;
+	list(watch, &listed, 1, sweep, START + 2 * ACTIVE);
+	assert_int_equal(watch->count, 1);
+	assert_int_equal(watch->skipped, 1);
+	assert_int_equal(watch->skipped_ns, START + 2 * ACTIVE);
+	tell(watch, make_counted(FLOW_EVENT_DESTROY, 1, 7, START + 2 * ACTIVE + SECOND, 11));
+	assert_int_equal(watch->count, 2);
+	assert_int_equal(watch->reports[1].start_ns, START + 2 * ACTIVE);
 	watch_free(watch);
 }
 
@@ -522,7 +553,7 @@ static void run_world(unsigned seed, uint32_t max_flows, bool may_lose, bool exa
 		.report_tcp_close = true,
 		.start_ns = START,
 		.first_id = 1,
-		.handlers = {ignore, on_world_report, ignore, world},
+		.handlers = {ignore, on_world_report, ignore, ignore, world},
 	};
 
 	assert_non_null(world);
@@ -578,6 +609,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_flow_is_one_record),
 		cmocka_unit_test(test_interim_records_are_deltas),
+		cmocka_unit_test(test_silent_interval_is_skipped),
 		cmocka_unit_test(test_idle_flow_is_told_once_and_revived),
 		cmocka_unit_test(test_tcp_is_told_when_it_closes_and_not_again),
 		cmocka_unit_test(test_packets_after_the_close_are_not_lost),

@@ -281,6 +281,195 @@ static void peak_memory_since_a_time(void **state)
 	process_table_release(fixture->table, process);
 }
 
+/* A process that is sampled at these times, in seconds, after each of these faults. */
+static struct process *sample_at(struct fixture *fixture, struct fake_process *fake,
+				 const double *seconds, const uint64_t *faults, size_t count)
+{
+	struct process *process = NULL;
+	struct process_usage usage;
+
+	for (size_t i = 0; i < count; i++) {
+		fake->minor_faults = faults[i];
+		fake->pages = faults[i];
+		fake_process_write(fixture->proc, fake);
+		if (!process)
+			process = acquire(fixture, fake->pid, fake->start_ticks, AT(seconds[i]));
+		assert_int_equal(process_table_sample(fixture->table, process, AT(seconds[i]),
+						      AT(seconds[i]), &usage),
+				 0);
+	}
+	return process;
+}
+
+static void end_of_a_span_is_not_the_time_of_its_report(void **state)
+{
+	static const double seconds[] = {100, 101, 102, 103};
+	static const uint64_t faults[] = {10, 20, 60, 60};
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9};
+	struct process *process = sample_at(fixture, &fake, seconds, faults, array_length(seconds));
+	struct process_usage usage;
+
+	fake.minor_faults = 5000;
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(process_table_read_end(fixture->table, process, AT(100), AT(101.5),
+						AT(140), &usage),
+			 0);
+	assert_int_equal(usage.taken_ns, AT(101.5));
+	assert_int_equal(usage.minor_faults, 40);
+	assert_int_equal(usage.memory_bytes, 20 * sysconf(_SC_PAGESIZE));
+	assert_int_equal(process_find_peak_memory(process, AT(100), AT(101.5)),
+			 20 * sysconf(_SC_PAGESIZE));
+	assert_int_equal(process_find_peak_memory(process, AT(100), AT(102)),
+			 60 * sysconf(_SC_PAGESIZE));
+	/* It ended before its base could be taken: the next sample. */
+	assert_int_equal(process_table_read_end(fixture->table, process, AT(101), AT(100.9),
+						AT(140), &usage),
+			 0);
+	assert_int_equal(usage.taken_ns, AT(102));
+	/* It is reported at its end. */
+	assert_int_equal(
+		process_table_read_end(fixture->table, process, AT(101), AT(141), AT(141), &usage),
+		0);
+	assert_int_equal(usage.minor_faults, 5000);
+	/* Its process has ended long after it. */
+	fake_process_remove(fixture->proc, 42);
+	assert_int_equal(
+		process_table_read_end(fixture->table, process, AT(101), AT(102), AT(150), &usage),
+		0);
+	assert_int_equal(usage.minor_faults, 60);
+	process_table_release(fixture->table, process);
+}
+
+static void base_is_the_sample_after_the_begin(void **state)
+{
+	static const double seconds[] = {100, 101};
+	static const uint64_t faults[] = {10, 20};
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9};
+	struct process *process = sample_at(fixture, &fake, seconds, faults, array_length(seconds));
+	struct process_usage usage;
+
+	fake.minor_faults = 30;
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(
+		process_table_read_base(fixture->table, process, AT(101.985), AT(102), &usage), 0);
+	assert_int_equal(usage.taken_ns, AT(102));
+	/* Where it was noticed late, what the samples around it tell. */
+	assert_int_equal(
+		process_table_read_base(fixture->table, process, AT(101.5), AT(102.005), &usage),
+		0);
+	assert_int_equal(usage.taken_ns, AT(101.5));
+	assert_int_equal(usage.minor_faults, 25);
+	assert_int_equal(
+		process_table_read_base(fixture->table, process, AT(100.99), AT(102.005), &usage),
+		0);
+	assert_int_equal(usage.taken_ns, AT(101));
+	/* Older than the first sample: that one. */
+	assert_int_equal(
+		process_table_read_base(fixture->table, process, AT(50), AT(102.005), &usage), 0);
+	assert_int_equal(usage.minor_faults, 30);
+	process_table_release(fixture->table, process);
+}
+
+static void watched_process_is_sampled_soon(void **state)
+{
+	static const double due[] = {0.01, 0.04, 0.16, 0.64};
+	struct fixture *fixture = *state;
+	struct process *process;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 42, .comm = "a", .start_ticks = 9});
+	process = acquire(fixture, 42, 9, AT(1));
+	assert_int_equal(process_table_get_watch_due(fixture->table), UINT64_MAX);
+	process_table_watch(fixture->table, process, AT(1));
+	for (size_t i = 0; i < array_length(due); i++) {
+		uint64_t due_ns = AT(1) + AT(due[i]);
+
+		assert_int_equal(process_table_get_watch_due(fixture->table), due_ns);
+		process_table_run_watched(fixture->table, due_ns - 1, 1);
+		assert_int_equal(process_table_get_counters(fixture->table)->samples, 1 + i);
+		process_table_run_watched(fixture->table, due_ns, 1);
+		assert_int_equal(process_table_get_counters(fixture->table)->samples, 2 + i);
+	}
+	assert_int_equal(process_table_get_watch_due(fixture->table), UINT64_MAX);
+	/* The regular sample is an interval after these. */
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(2), 10), AT(2.64));
+	process_table_watch(fixture->table, process, AT(3));
+	process_table_release(fixture->table, process);
+	assert_int_equal(process_table_get_watch_due(fixture->table), UINT64_MAX);
+}
+
+static void gone_process_is_not_watched(void **state)
+{
+	struct fixture *fixture = *state;
+	struct process *process;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 42, .comm = "a", .start_ticks = 9});
+	process = acquire(fixture, 42, 9, AT(1));
+	process_table_watch(fixture->table, process, AT(1));
+	fake_process_remove(fixture->proc, 42);
+	process_table_run_watched(fixture->table, AT(1.01), 1);
+	assert_int_equal(process_table_get_watch_due(fixture->table), UINT64_MAX);
+	process_table_watch(fixture->table, process, AT(2));
+	assert_int_equal(process_table_get_watch_due(fixture->table), UINT64_MAX);
+	process_table_release(fixture->table, process);
+}
+
+/* The machine stood still for a day: everything is due, a turn does no more than it may, and what was
+ * before is not spread over the day. */
+static void stopped_machine_is_caught_up_with(void **state)
+{
+	enum { HERE = 10 };
+	struct fixture *fixture = *state;
+	struct process *processes[HERE];
+	struct process_usage usage;
+	double begin = 100, end = begin + 24 * 3600;
+
+	for (int i = 0; i < HERE; i++) {
+		fake_process_write(
+			fixture->proc,
+			&(struct fake_process){.pid = 10 + i, .comm = "x", .start_ticks = 5});
+		processes[i] = acquire(fixture, 10 + i, 5, AT(begin));
+	}
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(begin + 1), HERE),
+			 AT(begin + 2));
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){
+				   .pid = 10, .comm = "x", .start_ticks = 5, .minor_faults = 1000});
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(end), HERE / 2), AT(end));
+	assert_int_equal(process_table_run_schedule(fixture->table, AT(end), HERE), AT(end + 1));
+	assert_int_equal(process_table_get_counters(fixture->table)->samples, 3 * HERE);
+	assert_int_equal(process_table_read_end(fixture->table, processes[0], AT(begin),
+						AT(begin + 1), AT(end), &usage),
+			 0);
+	assert_int_equal(usage.minor_faults, 0);
+	for (int i = 0; i < HERE; i++)
+		process_table_release(fixture->table, processes[i]);
+}
+
+/* An older "now" than before: no sample is older than the one before it. */
+static void older_now_does_no_harm(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9, .minor_faults = 5};
+	struct process_usage usage;
+	struct process *process;
+
+	fake_process_write(fixture->proc, &fake);
+	process = acquire(fixture, 42, 9, AT(100));
+	fake.minor_faults = 9;
+	fake_process_write(fixture->proc, &fake);
+	process_table_run_schedule(fixture->table, AT(90), 10);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(90), AT(101), &usage), 0);
+	assert_int_equal(usage.minor_faults, 9);
+	assert_int_equal(
+		process_table_read_end(fixture->table, process, AT(90), AT(95), AT(90), &usage), 0);
+	assert_in_range(usage.minor_faults, 5, 9);
+	process_table_release(fixture->table, process);
+}
+
 enum { PIDS = 12, STEPS = 2000, SEEDS = 5, HELD = 64 };
 
 /* What the table should know of one process: its place in the model is its pid. */
@@ -425,6 +614,12 @@ int main(void)
 		with_proc(exec_renames),
 		with_proc(schedule_takes_the_longest_waiting_first),
 		with_proc(peak_memory_since_a_time),
+		with_proc(end_of_a_span_is_not_the_time_of_its_report),
+		with_proc(base_is_the_sample_after_the_begin),
+		with_proc(watched_process_is_sampled_soon),
+		with_proc(gone_process_is_not_watched),
+		with_proc(stopped_machine_is_caught_up_with),
+		with_proc(older_now_does_no_harm),
 		with_proc(table_behaves_like_the_model),
 	};
 
