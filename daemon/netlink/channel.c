@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 
@@ -74,6 +75,27 @@ int netlink_channel_open_in(int bus, int netns_fd, struct netlink_channel **ret)
 		abort();
 	}
 	return r;
+}
+
+/* Kernel threads are in the initial network namespace, and in the initial pid namespace 2 is one. (1
+ * may have left, or have more rights than we.) The number of that pid namespace is fixed:
+ * PROC_PID_INIT_INO in include/linux/proc_ns.h. */
+static int open_host(void)
+{
+	struct stat status;
+
+	if (stat("/proc/self/ns/pid", &status) < 0 || status.st_ino != 0xEFFFFFFCu)
+		return -1;
+	return open("/proc/2/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+int netlink_channel_open_on_host(int bus, struct netlink_channel **ret)
+{
+	cleanup_close int host = open_host();
+
+	if (host >= 0 && netlink_channel_open_in(bus, host, ret) == 0)
+		return 0;
+	return netlink_channel_open(bus, ret);
 }
 
 void netlink_channel_close(struct netlink_channel *channel)

@@ -39,6 +39,10 @@ int netlink_channel_open(int bus, struct netlink_channel **ret);
  * comes back (CAP_SYS_ADMIN). The channel stays there. When the way back fails the process cannot
  * go on: it is ended with a message. */
 int netlink_channel_open_in(int bus, int netns_fd, struct netlink_channel **ret);
+/* The same in the host's network namespace where it can be entered (the process is in the initial pid
+ * namespace, CAP_SYS_ADMIN); else here. What the kernel
+ * sends to init_net alone (exit records of taskstats, the process connector) is heard there only. */
+int netlink_channel_open_on_host(int bus, struct netlink_channel **ret);
 void netlink_channel_close(struct netlink_channel *channel);
 
 int netlink_channel_get_fd(const struct netlink_channel *channel);

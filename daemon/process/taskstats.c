@@ -330,7 +330,9 @@ int taskstats_open(struct taskstats_client **ret)
 	r = netlink_channel_open(NETLINK_GENERIC, &client->queries);
 	if (r < 0)
 		return r;
-	r = netlink_channel_open(NETLINK_GENERIC, &client->exits);
+	/* Queries are answered anywhere; exit records are sent to sockets in init_net alone
+	 * (send_cpu_listeners() in kernel/taskstats.c). */
+	r = netlink_channel_open_on_host(NETLINK_GENERIC, &client->exits);
 	if (r < 0)
 		return r;
 	r = find_family(client);

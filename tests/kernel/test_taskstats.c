@@ -5,7 +5,9 @@
 
 #include "process/taskstats.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,8 +19,10 @@
 #include <cmocka.h>
 #include <sys/prctl.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "support/child.h"
+#include "support/network_namespace.h"
 
 #define CLOSE_NS (2 * NS_PER_MS)
 
@@ -199,6 +203,28 @@ static void exit_record_is_there_before_the_parent_knows(void **state)
 	taskstats_close(client);
 }
 
+/* The kernel sends them to init_net alone, wherever the listener registered. */
+static void exit_records_come_from_within_a_namespace(void **state)
+{
+	struct taskstats_client *client;
+	struct found_exit exit;
+	struct child child;
+	unsigned ms = 0;
+	cleanup_close int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	if (network_namespace_enter() < 0)
+		skip();
+	client = open_client();
+	child = child_start(spin, &ms);
+	child_reap(&child, NULL);
+	exit = read_exit(client, child.pid);
+	taskstats_close(client);
+	assert_int_equal(setns(home, CLONE_NEWNET), 0);
+	assert_true(exit.found);
+	assert_int_equal(exit.message.task_figures.parent, getpid());
+}
+
 static void group_exit_record_comes_with_the_last_thread(void **state)
 {
 	struct taskstats_client *client = open_client();
@@ -324,6 +350,7 @@ int main(void)
 		cmocka_unit_test(group_sum_has_no_zombie),
 		cmocka_unit_test(group_sum_has_finished_threads),
 		cmocka_unit_test(exit_record_is_there_before_the_parent_knows),
+		cmocka_unit_test(exit_records_come_from_within_a_namespace),
 		cmocka_unit_test(group_exit_record_comes_with_the_last_thread),
 		cmocka_unit_test(age_of_a_task_tells_its_start),
 		cmocka_unit_test(k4_delays_count_only_for_tasks_made_while_it_is_on),
