@@ -269,7 +269,7 @@ static bool match_ended_unrecorded(const void *value, const void *key)
 
 struct exit_context {
 	struct process_table *table;
-	uint64_t now_ns;
+	uint64_t now_ns; /* of the call */
 };
 
 static void on_exit_record(const struct taskstats_message *message, void *userdata)
@@ -280,10 +280,15 @@ static void on_exit_record(const struct taskstats_message *message, void *userda
 	pid_t group = message->has_group ? message->group
 		      : task->group	 ? task->group
 					 : message->pid;
+	/* It may have been written since "now" was taken, up to this very moment, and an end must not be
+	 * told too early: the process may have acted meanwhile. */
+	uint64_t seen_ns = clock_now_ns();
 	struct process *process;
 
 	if (!message->has_group && group != message->pid && !task->group_ended)
 		return;
+	if (seen_ns < context->now_ns)
+		seen_ns = context->now_ns;
 	table->counters.exit_records++;
 	/* A process that was found gone before its record was read comes first: its record was sent
 	 * before its pid was free for another. */
@@ -292,9 +297,9 @@ static void on_exit_record(const struct taskstats_message *message, void *userda
 	if (!process)
 		process = find_living(table, group);
 	if (process && (message->has_group || task->group_ended || task->group == 0))
-		end_known(table, process, message, context->now_ns);
+		end_known(table, process, message, seen_ns);
 	else if (!process)
-		exit_log_add(table->exit_log, message, table->drained_ns, context->now_ns);
+		exit_log_add(table->exit_log, message, table->drained_ns, seen_ns);
 }
 
 int process_table_get_exit_fd(const struct process_table *table)
@@ -437,6 +442,7 @@ static struct process *read_ended(struct process_table *table, const struct exit
 		return NULL;
 	process->is_gone = process->is_late = true;
 	process->gone_ns = entry->seen_ns;
+	process->earliest_start_ns = entry->after_ns > lived_ns ? entry->after_ns - lived_ns : 1;
 	process->usage.is_final = true;
 	process->counts_delays = leader->delay_count > 0;
 	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
@@ -555,11 +561,14 @@ struct process *process_table_acquire(struct process_table *table, struct proces
 }
 
 /* Whether it can have been at work then. A start is told by up to a tick too early, never too late,
- * and an end never too early. */
+ * and an end never too early; of an exit record that had to wait before it was read, the start is
+ * known as well as the end. */
 static bool lived_at(const struct process *process, uint64_t when_ns)
 {
-	return process->identity.start_ns <= when_ns &&
-	       (!process->is_gone || process->gone_ns >= when_ns);
+	uint64_t start_ns = process->earliest_start_ns ? process->earliest_start_ns
+						       : process->identity.start_ns;
+
+	return start_ns <= when_ns && (!process->is_gone || process->gone_ns >= when_ns);
 }
 
 /* Put where an unheld process is kept for a while. */
