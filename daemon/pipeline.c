@@ -134,12 +134,20 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 		process_table_watch(pipeline->parts.processes, process, now_ns);
 }
 
+static uint64_t not_before_ns(const struct flow *flow)
+{
+	uint64_t doubt_ns = (uint64_t)flow->start_doubt_us * 1000;
+
+	return doubt_ns && doubt_ns < flow->start_ns ? flow->start_ns - doubt_ns : 0;
+}
+
 static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,
 			  uint64_t now_ns)
 {
 	struct ownership_query query = {
 		.socket = socket_of(flow, end == &flow->src),
 		.when_ns = flow->start_ns,
+		.not_before_ns = not_before_ns(flow),
 		.initiator = end == &flow->src,
 	};
 	struct ownership current = {.method = end->method, .is_provisional = end->is_provisional};

@@ -123,7 +123,7 @@ int trace_owner_find(struct trace_owner *owner, const struct ownership_query *qu
 {
 	struct ownership_ranges_query question = {
 		.socket = query->socket,
-		.earliest_ns = query->when_ns,
+		.earliest_ns = query->not_before_ns ? query->not_before_ns : query->when_ns,
 		.latest_ns = query->initiator ? query->when_ns : now_ns,
 		.accept = is_in_our_namespace,
 		.userdata = owner,

@@ -201,6 +201,16 @@ static void make_room(struct flow_table *table, uint64_t now_ns)
 	retire(table, from_age(idlest), FLOW_END_RESOURCES, now_ns);
 }
 
+static uint32_t start_doubt_us(const struct flow_event *event)
+{
+	uint64_t doubt_us;
+
+	if (event->start_ns || event->not_before_ns == 0 || event->not_before_ns > event->when_ns)
+		return 0;
+	doubt_us = (event->when_ns - event->not_before_ns) / 1000 + 1;
+	return doubt_us < UINT32_MAX ? (uint32_t)doubt_us : UINT32_MAX;
+}
+
 static struct flow *add_flow(struct flow_table *table, const struct flow_event *event)
 {
 	struct flow *flow;
@@ -217,6 +227,7 @@ static struct flow *add_flow(struct flow_table *table, const struct flow_event *
 		.start_ns = event->start_ns ? event->start_ns : event->when_ns,
 		.last_seen_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns,
 		.conntrack_id = event->conntrack_id,
+		.start_doubt_us = start_doubt_us(event),
 		.listing = table->listing_number,
 		.tcp_state = event->tcp_state,
 	};

@@ -60,8 +60,10 @@ struct socket_tuple {
 
 struct ownership_query {
 	struct socket_tuple socket;
-	uint64_t when_ns; /* monotonic: the moment the flow began */
-	bool initiator;	  /* this end sent the first packet */
+	uint64_t when_ns; /* monotonic: the moment the flow began, or when it was heard of */
+	/* It began after this: an event may wait before it is read. 0: "when_ns" is exact. */
+	uint64_t not_before_ns;
+	bool initiator; /* this end sent the first packet */
 };
 
 struct ownership {

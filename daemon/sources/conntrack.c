@@ -37,6 +37,7 @@ struct conntrack {
 	bool is_listing;
 	bool is_congested; /* an overrun was told and the queue was not empty since */
 	int sysctl_fd;
+	uint64_t drained_ns; /* all events from before were read */
 };
 
 DEFINE_CLEANUP(struct conntrack *, conntrack_free);
@@ -57,7 +58,8 @@ static struct batch batch_begin(struct conntrack *conntrack, const struct netlin
 		.conntrack = conntrack,
 		.channel = channel,
 		.context = {.timeouts = &conntrack->timeouts,
-			    .wall_offset_ns = clock_wall_offset_ns()},
+			    .wall_offset_ns = clock_wall_offset_ns(),
+			    .not_before_ns = conntrack->drained_ns},
 		.is_answer = is_answer,
 	};
 }
@@ -149,6 +151,8 @@ static void on_events_readable(void *userdata, unused uint32_t epoll_events)
 	struct batch batch = batch_begin(conntrack, conntrack->events, false);
 	int r = netlink_channel_receive(conntrack->events, EVENTS_PER_TURN, on_message, &batch);
 
+	if (r == NETLINK_DRAINED && batch.context.now_ns)
+		conntrack->drained_ns = batch.context.now_ns;
 	if (r == -ENOBUFS) {
 		note_overrun(conntrack);
 	} else if (r == NETLINK_DRAINED && conntrack->is_congested) {
@@ -338,6 +342,7 @@ int conntrack_new(struct loop *loop, const struct conntrack_options *options,
 	if (!conntrack)
 		return -ENOMEM;
 	conntrack->handlers = options->handlers;
+	conntrack->drained_ns = clock_now_ns();
 	conntrack->receive_buffer_bytes = options->receive_buffer_bytes;
 	conntrack->receive_buffer_max_bytes = options->receive_buffer_max_bytes;
 	conntrack->sysctl_fd = open("/proc/sys/net/netfilter", O_PATH | O_DIRECTORY | O_CLOEXEC);

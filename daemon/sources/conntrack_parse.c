@@ -329,6 +329,8 @@ static void set_times(struct reading *reading, const struct conntrack_parse_cont
 	uint64_t end_ns;
 
 	event->when_ns = context->now_ns;
+	if (event->type == FLOW_EVENT_NEW)
+		event->not_before_ns = context->not_before_ns;
 	event->start_ns = to_monotonic(reading->start_wall_ns, context);
 	event->stop_ns = to_monotonic(reading->stop_wall_ns, context);
 	if (timeout_ns == 0)

@@ -12,6 +12,7 @@
 struct conntrack_parse_context {
 	const struct conntrack_timeouts *timeouts;
 	uint64_t now_ns;	/* monotonic: when the message was read */
+	uint64_t not_before_ns; /* events: none of before is left to read */
 	int64_t wall_offset_ns; /* wall time - monotonic time */
 };
 

@@ -152,6 +152,32 @@ static void test_one_flow_is_one_record(unused void **state)
 	watch_free(watch);
 }
 
+static void test_doubt_of_the_beginning(unused void **state)
+{
+	struct watch *watch = watch_new(16);
+	struct flow_event event = make_event(FLOW_EVENT_NEW, 1, 7, START + SECOND);
+
+	list(watch, NULL, 0, first, START);
+	event.not_before_ns = START + SECOND - 1500;
+	tell(watch, event);
+	assert_int_equal(flow_table_find(watch->table, &event.key, 7)->start_doubt_us, 2);
+	event.key.tuple.src_port = 2;
+	event.start_ns = START + SECOND - 100;
+	tell(watch, event);
+	assert_int_equal(flow_table_find(watch->table, &event.key, 7)->start_doubt_us, 0);
+	event.key.tuple.src_port = 3;
+	event.start_ns = 0;
+	event.not_before_ns = 0;
+	tell(watch, event);
+	assert_int_equal(flow_table_find(watch->table, &event.key, 7)->start_doubt_us, 0);
+	event.key.tuple.src_port = 4;
+	event.not_before_ns = 1;
+	event.when_ns = 1 + (UINT64_C(1) << 52);
+	tell(watch, event);
+	assert_int_equal(flow_table_find(watch->table, &event.key, 7)->start_doubt_us, UINT32_MAX);
+	watch_free(watch);
+}
+
 static void test_interim_records_are_deltas(unused void **state)
 {
 	struct watch *watch = watch_new(16);
@@ -608,6 +634,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_flow_is_one_record),
+		cmocka_unit_test(test_doubt_of_the_beginning),
 		cmocka_unit_test(test_interim_records_are_deltas),
 		cmocka_unit_test(test_silent_interval_is_skipped),
 		cmocka_unit_test(test_idle_flow_is_told_once_and_revived),
