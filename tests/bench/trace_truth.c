@@ -105,60 +105,6 @@ static void close_trace(struct bench *bench)
 	trace_processes_free(bench->processes);
 }
 
-struct spawning {
-	const struct bench *bench;
-	const struct truth_cell *cell;
-	const struct truth_server *server;
-	struct truth_flow *flows;
-	int flows_fd;
-};
-
-static void exec_sender(const struct spawning *spawning, size_t place, uint16_t port)
-{
-	char texts[6][24];
-
-	snprintf(texts[0], sizeof(texts[0]), "%d", (int)spawning->cell->kind);
-	snprintf(texts[1], sizeof(texts[1]), "%d", spawning->cell->family);
-	snprintf(texts[2], sizeof(texts[2]), "%u", port);
-	snprintf(texts[3], sizeof(texts[3]), "%d", (int)(place / TRUTH_SERVER_PORTS % 2));
-	snprintf(texts[4], sizeof(texts[4]), "%d", spawning->flows_fd);
-	snprintf(texts[5], sizeof(texts[5]), "%zu", place);
-	execl(spawning->bench->sender, "truth_sender", texts[0], texts[1], texts[2], texts[3],
-	      texts[4], texts[5], NULL);
-}
-
-/* Every second round of the server's ports is sent to without connect(2). */
-static void run_sender(const struct spawning *spawning, size_t place)
-{
-	uint16_t port = spawning->server->ports[place % TRUTH_SERVER_PORTS];
-
-	if (spawning->cell->is_exec)
-		exec_sender(spawning, place, port);
-	else
-		truth_send(spawning->cell, port, place / TRUTH_SERVER_PORTS % 2,
-			   &spawning->flows[place]);
-	_exit(0);
-}
-
-static pid_t start_spawner(const struct spawning *spawning, size_t first)
-{
-	pid_t pid = fork();
-
-	if (pid != 0)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	prctl(PR_SET_NAME, "truth_spawner");
-	for (size_t i = first; i < spawning->bench->flows; i += spawning->bench->parallel) {
-		pid_t sender = fork();
-
-		if (sender == 0)
-			run_sender(spawning, i);
-		if (sender < 0 || waitpid(sender, NULL, 0) != sender)
-			_exit(1);
-	}
-	_exit(0);
-}
-
 static void on_child(void *userdata, unused int signal_number)
 {
 	struct bench *bench = userdata;
@@ -307,19 +253,23 @@ static void print_row(const struct bench *bench, const struct truth_cell *cell,
 static size_t run_cell(struct bench *bench, const struct truth_cell *cell)
 {
 	struct truth_server server;
-	struct spawning spawning = {.bench = bench, .cell = cell, .server = &server};
+	struct truth_senders senders = {.cell = cell,
+					.server = &server,
+					.program = bench->sender,
+					.count = bench->flows,
+					.parallel = bench->parallel};
 	struct score score;
 	uint64_t start_ns, used_ns;
 
 	if (open_trace(bench) < 0)
 		exit(77);
 	truth_server_start(cell, &server);
-	spawning.flows = truth_map(bench->flows, &spawning.flows_fd);
+	senders.flows = truth_map(bench->flows, &senders.flows_fd);
 	start_ns = clock_now_ns();
 	if (loop_add_signal(bench->loop, SIGCHLD, on_child, bench, &bench->children) < 0)
 		abort();
 	for (size_t i = 0; i < bench->parallel; i++)
-		bench->spawners[i] = start_spawner(&spawning, i);
+		bench->spawners[i] = truth_spawner_start(&senders, i);
 	used_ns = cpu_ns();
 	bench->running = bench->parallel;
 	if (loop_run(bench->loop) < 0)
@@ -328,10 +278,10 @@ static size_t run_cell(struct bench *bench, const struct truth_cell *cell)
 	trace_drain(bench->trace);
 	used_ns = cpu_ns() - used_ns;
 	start_ns = clock_now_ns() - start_ns;
-	score = score_cell(bench, cell, &server, spawning.flows);
+	score = score_cell(bench, cell, &server, senders.flows);
 	truth_server_stop(&server);
 	print_row(bench, cell, &score, (double)start_ns / 1e9, used_ns);
-	close(spawning.flows_fd);
+	close(senders.flows_fd);
 	close_trace(bench);
 	return score.wrong + score.answers_wrong + score.names_wrong;
 }

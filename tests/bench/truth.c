@@ -39,16 +39,20 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-static socklen_t loopback(int family, uint16_t port, union address *out)
+static socklen_t address_of(const struct truth_cell *cell, uint16_t port, union address *out)
 {
-	*out = (union address){.any.sa_family = (sa_family_t)family};
-	if (family == AF_INET) {
+	const char *text = cell->address;
+
+	*out = (union address){.any.sa_family = (sa_family_t)cell->family};
+	if (cell->family == AF_INET) {
 		out->v4.sin_port = htons(port);
-		out->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		if (inet_pton(AF_INET, text ? text : "127.0.0.1", &out->v4.sin_addr) != 1)
+			abort();
 		return sizeof(out->v4);
 	}
 	out->v6.sin6_port = htons(port);
-	out->v6.sin6_addr = in6addr_loopback;
+	if (inet_pton(AF_INET6, text ? text : "::1", &out->v6.sin6_addr) != 1)
+		abort();
 	return sizeof(out->v6);
 }
 
@@ -73,7 +77,7 @@ bool truth_send(const struct truth_cell *cell, uint16_t port, bool connects, str
 	struct truth_flow flow = {.parent = getppid(), .remote_port = port, .before_ns = now_ns()};
 	struct timeval limit = {.tv_sec = 5};
 	union address address;
-	socklen_t length = loopback(cell->family, port, &address);
+	socklen_t length = address_of(cell, port, &address);
 	char byte = 'x';
 
 	if (fd < 0)
@@ -143,7 +147,7 @@ void truth_server_start(const struct truth_cell *cell, struct truth_server *ret)
 	for (size_t i = 0; i < TRUTH_SERVER_PORTS; i++) {
 		struct epoll_event event = {.events = EPOLLIN};
 		union address address;
-		socklen_t length = loopback(cell->family, 0, &address);
+		socklen_t length = address_of(cell, 0, &address);
 		int type = socket_type(cell) | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 		fds[i] = must(socket(cell->family, type, 0));
@@ -183,4 +187,49 @@ struct truth_flow *truth_map(size_t count, int *ret_fd)
 		abort();
 	*ret_fd = fd;
 	return flows;
+}
+
+static void exec_sender(const struct truth_senders *senders, size_t place, uint16_t port)
+{
+	char texts[6][24];
+
+	snprintf(texts[0], sizeof(texts[0]), "%d", (int)senders->cell->kind);
+	snprintf(texts[1], sizeof(texts[1]), "%d", senders->cell->family);
+	snprintf(texts[2], sizeof(texts[2]), "%u", port);
+	snprintf(texts[3], sizeof(texts[3]), "%d", (int)(place / TRUTH_SERVER_PORTS % 2));
+	snprintf(texts[4], sizeof(texts[4]), "%d", senders->flows_fd);
+	snprintf(texts[5], sizeof(texts[5]), "%zu", place);
+	execl(senders->program, "truth_sender", texts[0], texts[1], texts[2], texts[3], texts[4],
+	      texts[5], senders->cell->address, NULL);
+}
+
+static void run_sender(const struct truth_senders *senders, size_t place)
+{
+	uint16_t port = senders->server->ports[place % TRUTH_SERVER_PORTS];
+
+	if (senders->cell->is_exec)
+		exec_sender(senders, place, port);
+	else
+		truth_send(senders->cell, port, place / TRUTH_SERVER_PORTS % 2,
+			   &senders->flows[place]);
+	_exit(0);
+}
+
+pid_t truth_spawner_start(const struct truth_senders *senders, size_t first)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "truth_spawner");
+	for (size_t i = first; i < senders->count; i += senders->parallel) {
+		pid_t sender = fork();
+
+		if (sender == 0)
+			run_sender(senders, i);
+		if (sender < 0 || waitpid(sender, NULL, 0) != sender)
+			_exit(1);
+	}
+	_exit(0);
 }

@@ -19,6 +19,8 @@ struct truth_cell {
 	enum truth_kind kind;
 	int family;   /* AF_INET, AF_INET6 */
 	bool is_exec; /* fork and exec; else fork alone */
+	/* Where the server is, borrowed; NULL: loopback. */
+	const char *address;
 };
 
 /* What a sender writes into memory that it shares with the scorer. */
@@ -33,8 +35,8 @@ struct truth_server {
 	uint16_t ports[TRUTH_SERVER_PORTS];
 };
 
-/* The sender's part: opens one flow to loopback:port and writes it down. False where a call
- * failed. */
+/* The sender's part: opens one flow to the cell's address and "port" and writes it down. False where
+ * a call failed. */
 bool truth_send(const struct truth_cell *cell, uint16_t port, bool connects,
 		struct truth_flow *ret);
 
@@ -45,3 +47,18 @@ void truth_server_stop(const struct truth_server *server);
 
 /* "count" zeroed places in memory that children share; the descriptor stays open over execve(2). */
 struct truth_flow *truth_map(size_t count, int *ret_fd);
+
+/* All borrowed. */
+struct truth_senders {
+	const struct truth_cell *cell;
+	const struct truth_server *server;
+	const char *program; /* truth_sender, for is_exec */
+	size_t count, parallel;
+	struct truth_flow *flows; /* count, of truth_map() */
+	int flows_fd;
+};
+
+/* A child that starts every "parallel"th sender from "first" on, one after the other, and exits; 0
+ * where all could be started. Every second round of the server's ports is sent to without
+ * connect(2). Its pid, or -1. */
+pid_t truth_spawner_start(const struct truth_senders *senders, size_t first);
