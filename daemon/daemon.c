@@ -18,6 +18,7 @@
 #include "pipeline.h"
 #include "process/process_table.h"
 #include "runtime/loop.h"
+#include "runtime/open_files.h"
 #include "sources/conntrack.h"
 #include "sources/prerequisites.h"
 #include "sources/trace.h"
@@ -34,6 +35,9 @@ enum { SWEEPS_PER_TIMEOUT = 4, SWEEP_SHARE = 50, SAMPLES_PER_TURN = 256 };
 /* Datagrams a second from one local port: a record for each would cost a hundredth of a CPU, and a DNS
  * server is not found any better by it. */
 enum { BUSY_PORT_RATE = 10000 };
+
+/* Half of them at the most keep stat files of processes open. */
+#define MOST_OPEN_FILES (1ull << 18)
 
 /* How long the last listing may take before the open flows are reported without it. */
 #define LAST_LISTING_NS (2 * NS_PER_SEC)
@@ -381,12 +385,24 @@ static int open_pipeline(struct daemon *daemon)
 	return pipeline_new(daemon->config, &parts, &daemon->pipeline);
 }
 
+static void raise_open_files(void)
+{
+	uint64_t limit;
+	int r = open_files_raise(MOST_OPEN_FILES, &limit);
+
+	if (r < 0)
+		log_warning("RLIMIT_NOFILE stays as it is: %s", strerror(-r));
+	else
+		log_debug("%" PRIu64 " files may be open", limit);
+}
+
 static int open_parts(struct daemon *daemon, const struct daemon_options *options)
 {
 	int r = add_signals(daemon);
 
 	if (r < 0)
 		return r;
+	raise_open_files();
 	r = prerequisites_new(daemon->config, options->state_directory, &daemon->prerequisites);
 	if (r == -EBUSY)
 		log_error("%s: another procflowd runs with this state directory",
