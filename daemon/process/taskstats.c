@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/macros.h"
+#include "procfs/text_file.h"
 
 /* A record takes about 2 KiB of the buffer (560 bytes of statistics, twice for a group, and what
  * the kernel counts for holding them): room for some 8,000, a second of forking at full speed. */
@@ -300,16 +301,13 @@ static int find_family(struct taskstats_client *client)
 static int listen_on_all(struct taskstats_client *client)
 {
 	uint64_t bytes[REQUEST_SIZE / sizeof(uint64_t)];
-	cleanup_close int fd = open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC);
 	struct nlmsghdr *request;
 	char mask[4096];
-	ssize_t length;
+	ssize_t length =
+		procfs_read_text(AT_FDCWD, "/sys/devices/system/cpu/possible", mask, sizeof(mask));
 
-	if (fd < 0)
-		return -errno;
-	length = read(fd, mask, sizeof(mask) - 1);
 	if (length < 0)
-		return -errno;
+		return (int)length;
 	while (length > 0 && mask[length - 1] == '\n')
 		length--;
 	mask[length] = '\0';

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "procfs/text_file.h"
 
 static const char *const sysctl_names[CONNTRACK_TIMEOUT_COUNT] = {
 	[CONNTRACK_TIMEOUT_UDP] = "nf_conntrack_udp_timeout",
@@ -42,16 +43,10 @@ static const enum conntrack_timeout tcp_timeouts[] = {
 
 static uint64_t read_seconds(int directory_fd, const char *name)
 {
-	cleanup_close int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC);
 	char text[24];
-	ssize_t length;
 
-	if (fd < 0)
+	if (procfs_read_text(directory_fd, name, text, sizeof(text)) < 0)
 		return 0;
-	length = read(fd, text, sizeof(text) - 1);
-	if (length <= 0)
-		return 0;
-	text[length] = '\0';
 	return strtoull(text, NULL, 10);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "procfs/text_file.h"
 
 const struct sysctl_row sysctl_rows[SYSCTL_KEYS] = {
 	[SYSCTL_ACCOUNTING] = {"net/netfilter/nf_conntrack_acct", "net.netfilter.nf_conntrack_acct",
@@ -23,17 +24,12 @@ const struct sysctl_row sysctl_rows[SYSCTL_KEYS] = {
 
 int sysctl_read(int root_fd, enum sysctl_key key, unsigned *ret_value)
 {
-	cleanup_close int fd = openat(root_fd, sysctl_rows[key].path, O_RDONLY | O_CLOEXEC);
 	char text[32], *end;
 	unsigned long value;
-	ssize_t length;
+	ssize_t length = procfs_read_text(root_fd, sysctl_rows[key].path, text, sizeof(text));
 
-	if (fd < 0)
-		return -errno;
-	length = read(fd, text, sizeof(text) - 1);
 	if (length < 0)
-		return -errno;
-	text[length] = '\0';
+		return (int)length;
 	if (text[0] < '0' || text[0] > '9')
 		return -ERANGE;
 	errno = 0;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 #include "base/cleanup.h"
+#include "procfs/text_file.h"
 
 static int parse_number(const char **at, unsigned *ret)
 {
@@ -65,15 +66,9 @@ int trace_cpus_parse(const char *text, struct trace_cpus *ret)
 
 int trace_cpus_read(struct trace_cpus *ret)
 {
-	cleanup_close int fd = open("/sys/devices/system/cpu/online", O_RDONLY | O_CLOEXEC);
 	char text[4096];
-	ssize_t length;
+	ssize_t length =
+		procfs_read_text(AT_FDCWD, "/sys/devices/system/cpu/online", text, sizeof(text));
 
-	if (fd < 0)
-		return -errno;
-	length = read(fd, text, sizeof(text) - 1);
-	if (length < 0)
-		return -errno;
-	text[length] = '\0';
-	return trace_cpus_parse(text, ret);
+	return length < 0 ? (int)length : trace_cpus_parse(text, ret);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "procfs/text_file.h"
 #include "sources/trace_files.h"
 
 /* Lookups: only those made to send (flowi_iif is the loopback device, index 1 in every namespace),
@@ -68,11 +69,10 @@ static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct tra
 /* " (kernel lockdown: confidentiality)", or nothing. */
 static void describe_lockdown(char text[64])
 {
-	cleanup_close int fd = open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC);
-	char modes[128] = "";
+	char modes[128];
 
 	text[0] = '\0';
-	if (fd < 0 || read(fd, modes, sizeof(modes) - 1) <= 0)
+	if (procfs_read_text(AT_FDCWD, "/sys/kernel/security/lockdown", modes, sizeof(modes)) < 0)
 		return;
 	if (strstr(modes, "[confidentiality]"))
 		snprintf(text, 64, " (kernel lockdown: confidentiality)");
