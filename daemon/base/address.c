@@ -78,14 +78,87 @@ static size_t format_v4(const uint8_t bytes[4], char *text)
 	return (size_t)(at - text);
 }
 
+enum { GROUPS = 8 };
+
+struct zeros {
+	unsigned at, count;
+};
+
+/* RFC 5952 4.2: the longest run of groups that are 0, the first of equal ones, not a single one. */
+static struct zeros find_zeros(const uint16_t groups[GROUPS])
+{
+	struct zeros best = {.at = GROUPS, .count = 1}, run = {0};
+
+	for (unsigned i = 0; i < GROUPS; i++) {
+		if (groups[i] != 0) {
+			run.count = 0;
+			continue;
+		}
+		if (run.count++ == 0)
+			run.at = i;
+		if (run.count > best.count)
+			best = run;
+	}
+	return best;
+}
+
+static char *add_group(char *at, unsigned value)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (value >= 0x1000)
+		*at++ = digits[value >> 12];
+	if (value >= 0x100)
+		*at++ = digits[value >> 8 & 15];
+	if (value >= 0x10)
+		*at++ = digits[value >> 4 & 15];
+	*at++ = digits[value & 15];
+	return at;
+}
+
+/* ::ffff:a.b.c.d and, as inet_ntop() has it, the old ::a.b.c.d. */
+static bool has_v4_tail(const uint16_t groups[GROUPS], const struct zeros *zeros)
+{
+	if (zeros->at != 0)
+		return false;
+	return zeros->count == 6 || (zeros->count == 5 && groups[5] == 0xffff);
+}
+
+/* Not inet_ntop(): it prints each group with sprintf(), most of a microsecond an address. */
+static size_t format_v6(const uint8_t bytes[16], char *text)
+{
+	uint16_t groups[GROUPS];
+	struct zeros zeros;
+	char *at = text;
+	bool is_mixed;
+
+	for (unsigned i = 0; i < GROUPS; i++)
+		groups[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+	zeros = find_zeros(groups);
+	is_mixed = has_v4_tail(groups, &zeros);
+	for (unsigned i = 0; i < GROUPS; i++) {
+		if (i == zeros.at) {
+			*at++ = ':';
+			if (i + zeros.count == GROUPS)
+				*at++ = ':';
+			i += zeros.count - 1;
+			continue;
+		}
+		if (i > 0)
+			*at++ = ':';
+		if (i == 6 && is_mixed)
+			return (size_t)(at - text) + format_v4(bytes + 12, at);
+		at = add_group(at, groups[i]);
+	}
+	*at = '\0';
+	return (size_t)(at - text);
+}
+
 size_t ip_address_format(const struct ip_address *address, enum ip_family family,
 			 char text[IP_ADDRESS_TEXT_SIZE])
 {
-	if (family == IP_FAMILY_V4)
-		return format_v4(address->bytes, text);
-	if (!inet_ntop(AF_INET6, address->bytes, text, IP_ADDRESS_TEXT_SIZE))
-		text[0] = '\0';
-	return strlen(text);
+	return family == IP_FAMILY_V4 ? format_v4(address->bytes, text)
+				      : format_v6(address->bytes, text);
 }
 
 int ip_address_parse(const char *text, enum ip_family *ret_family, struct ip_address *ret_address)

@@ -7,6 +7,24 @@
 
 enum { SMALLEST_SIZE = 16 };
 
+/* Where a hash belongs: its share of the slots. Any size will do, so that the map can grow by a quarter
+ * and not only by doubling: after growing three fifths of it are filled, 27 bytes a value at most. */
+static size_t home_of(uint64_t hash, size_t size)
+{
+	return (size_t)((__uint128_t)hash * size >> 64);
+}
+
+static size_t behind(size_t slot, size_t size)
+{
+	return slot + 1 == size ? 0 : slot + 1;
+}
+
+/* Steps from "from" to "to", around the end. */
+static size_t distance(size_t from, size_t to, size_t size)
+{
+	return to >= from ? to - from : to + size - from;
+}
+
 void hash_map_init(struct hash_map *map)
 {
 	*map = (struct hash_map){0};
@@ -21,11 +39,9 @@ void hash_map_fini(struct hash_map *map)
 static struct hash_slot *find_slot(const struct hash_map *map, uint64_t hash, hash_map_match match,
 				   const void *key)
 {
-	size_t mask = map->size - 1;
-
 	if (map->size == 0)
 		return NULL;
-	for (size_t i = hash & mask; map->slots[i].value; i = (i + 1) & mask)
+	for (size_t i = home_of(hash, map->size); map->slots[i].value; i = behind(i, map->size))
 		if (map->slots[i].hash == hash && match(map->slots[i].value, key))
 			return &map->slots[i];
 	return NULL;
@@ -39,25 +55,25 @@ void *hash_map_find(const struct hash_map *map, uint64_t hash, hash_map_match ma
 	return slot ? slot->value : NULL;
 }
 
-static void place(struct hash_slot *slots, size_t mask, uint64_t hash, void *value)
+static void place(struct hash_slot *slots, size_t size, uint64_t hash, void *value)
 {
-	size_t i = hash & mask;
+	size_t i = home_of(hash, size);
 
 	while (slots[i].value)
-		i = (i + 1) & mask;
+		i = behind(i, size);
 	slots[i] = (struct hash_slot){.hash = hash, .value = value};
 }
 
 static int grow(struct hash_map *map)
 {
-	size_t size = map->size ? map->size * 2 : SMALLEST_SIZE;
+	size_t size = map->size ? map->size + map->size / 4 : SMALLEST_SIZE;
 	struct hash_slot *slots = calloc(size, sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
 	for (size_t i = 0; i < map->size; i++)
 		if (map->slots[i].value)
-			place(slots, size - 1, map->slots[i].hash, map->slots[i].value);
+			place(slots, size, map->slots[i].hash, map->slots[i].value);
 	free(map->slots);
 	map->slots = slots;
 	map->size = size;
@@ -72,7 +88,7 @@ int hash_map_add(struct hash_map *map, uint64_t hash, void *value)
 		if (r < 0)
 			return r;
 	}
-	place(map->slots, map->size - 1, hash, value);
+	place(map->slots, map->size, hash, value);
 	map->used++;
 	return 0;
 }
@@ -80,12 +96,12 @@ int hash_map_add(struct hash_map *map, uint64_t hash, void *value)
 /* Every entry behind the hole that could not stand nearer to its home moves up (Knuth 6.4, R). */
 static void close_hole(struct hash_map *map, size_t hole)
 {
-	size_t mask = map->size - 1;
+	size_t size = map->size;
 
-	for (size_t i = (hole + 1) & mask; map->slots[i].value; i = (i + 1) & mask) {
-		size_t home = map->slots[i].hash & mask;
+	for (size_t i = behind(hole, size); map->slots[i].value; i = behind(i, size)) {
+		size_t home = home_of(map->slots[i].hash, size);
 
-		if (((i - home) & mask) < ((i - hole) & mask))
+		if (distance(home, i, size) < distance(hole, i, size))
 			continue;
 		map->slots[hole] = map->slots[i];
 		hole = i;

@@ -16,7 +16,7 @@ struct hash_slot {
 
 struct hash_map {
 	struct hash_slot *slots;
-	size_t size; /* slots, a power of two, or 0 */
+	size_t size; /* slots */
 	size_t used;
 };
 

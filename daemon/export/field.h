@@ -33,6 +33,8 @@ enum field_set {
 	FIELD_SET_PROCFLOW = 1 << 0,
 	FIELD_SET_STANDARD = 1 << 1,
 	FIELD_SET_JSON = 1 << 2,
+	FIELD_SET_NTOPNG = 1 << 3,
+	FIELD_SET_NOT_NETFLOW9 = 1 << 7, /* of those that it is in, not in NetFlow v9 */
 };
 
 struct field {

@@ -24,8 +24,11 @@ enum operation {
 
 static bool is_in_template(const struct field *field, const struct template_options *options)
 {
-	uint16_t id = options->format == TEMPLATE_IPFIX ? field->ipfix_id : field->v9_id;
+	bool is_ipfix = options->format == TEMPLATE_IPFIX;
+	uint16_t id = is_ipfix ? field->ipfix_id : field->v9_id;
 
+	if (!is_ipfix && field->sets & FIELD_SET_NOT_NETFLOW9)
+		return false;
 	return id != 0 && (field->sets & options->set);
 }
 

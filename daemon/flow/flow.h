@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A flow in the table. Plain; owned by the flow table. 264 bytes, and 24 for its place in the map:
- * below the 300 that a flow may cost. */
+/* A flow in the table. Plain; owned by the flow table. 272 bytes, and up to 27 for its place in
+ * the map: below the 300 that a flow may cost. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,13 +40,13 @@ struct flow {
 	uint32_t conntrack_id;
 	uint32_t start_doubt_us; /* it may have begun that much earlier than the first start_ns */
 	uint16_t listing;	 /* number of the last listing that showed it */
-	uint8_t misses;		 /* complete listings since then */
 	uint8_t tcp_state;
+	uint8_t misses : 2; /* complete listings since then without it */
 	bool has_counters : 1;
 	bool was_reported : 1; /* at least one record is out */
 	bool is_older : 1;     /* began before the daemon, or was forgotten */
 };
-_Static_assert(sizeof(struct flow) <= 276, "a flow and its place in the map stay below 300 bytes");
+_Static_assert(sizeof(struct flow) <= 272, "a flow and its place in the map stay below 300 bytes");
 
 /* Whether packets were seen that no record has told yet, as far as is known. */
 static inline bool flow_has_news(const struct flow *flow)

@@ -24,10 +24,9 @@ struct process {
 	uint64_t exit_peak_bytes; /* from its exit record */
 	uint64_t tried_ns;	  /* when a sample was last tried */
 	uint64_t released_ns, gone_ns;
-	uint64_t
-		earliest_start_ns; /* of one known by its exit record alone: it may have begun then */
-	struct list_node turn;	   /* held and alive: by the time of the last sample; or not held */
-	struct list_node open;	   /* stat_fd is kept: by the time of the last use */
+	uint64_t earliest_start_ns; /* by its exit record alone: it may have begun then; else 0 */
+	struct list_node turn; /* held and alive: by the time of the last sample; or not held */
+	struct list_node open; /* stat_fd is kept: by the time of the last use */
 	int stat_fd;
 	unsigned references;
 	uint32_t samples;

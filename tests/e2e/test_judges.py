@@ -296,6 +296,36 @@ def test_nfdump_stores_the_same_flows(tmp_path, wire, biflow, template):
         assert abs(parse_time(flow["first"]) - (base + number * 1000)) <= 2, (base, flow)
 
 
+@needs("nfcapd")
+@needs("nfdump")
+@pytest.mark.parametrize("template", ["procflow", "standard"])
+def test_nfdump_prints_netflow9_lines(tmp_path, template):
+    """What people see, and that all are flows: 148 makes firewall events of them. Without -o the
+    nfdump of Debian, built with NSEL, has a line for such events ("1970 ... INVALID") for any
+    record."""
+    with nfcapd(tmp_path) as port:
+        base, _ = emit("netflow9", f"udp:{port}", template, "rfc5103")
+    stored = subprocess.run(["nfdump", "-R", tmp_path, "-o", "json"], capture_output=True, text=True,
+                            timeout=20).stdout
+    assert [flow["type"] for flow in json.loads(stored)] == ["FLOW"] * RECORDS, stored
+    for form in ("line", "long"):
+        done = subprocess.run(["nfdump", "-6", "-R", tmp_path, "-o", form], capture_output=True, text=True,
+                              timeout=20)
+        lines = [line.split() for line in done.stdout.splitlines() if line.startswith(("1", "2"))]
+        assert len(lines) == RECORDS, done.stdout
+        for number, (words, flow) in enumerate(zip(lines, EXPECTED), 1):
+            shown = " ".join(words)
+            begun = base + number * 1000
+            # NetFlow v9's times go through sysUptime in whole milliseconds.
+            days = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms // 1000)) + f".{ms % 1000:03}"
+                    for ms in range(begun - 2, begun + 3)]
+            assert " ".join(words[:2]) in days, done.stdout
+            assert "INVALID" not in shown and "Ignore" not in shown, done.stdout
+            addresses = [flow[0], flow[2]]
+            assert all(any(word.startswith(address) for word in words) for address in addresses), (
+                addresses, done.stdout)
+
+
 # The keys that the documentation shows for each record, and what is not known is not there.
 FLOW_KEYS = {"RECORD_TYPE", "@timestamp", "FLOW_ID", "IP_PROTOCOL_VERSION", "PROTOCOL", "L4_SRC_PORT",
              "L4_DST_PORT", "FIRST_SWITCHED", "LAST_SWITCHED", "FLOW_START_MILLISECONDS",

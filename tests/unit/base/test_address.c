@@ -100,6 +100,82 @@ static void test_every_octet_is_written_right(unused void **state)
 	}
 }
 
+static void compare_v6(const struct ip_address *address)
+{
+	char text[IP_ADDRESS_TEXT_SIZE], expected[IP_ADDRESS_TEXT_SIZE];
+
+	assert_non_null(inet_ntop(AF_INET6, address->bytes, expected, sizeof(expected)));
+	assert_int_equal(ip_address_format(address, IP_FAMILY_V6, text), strlen(expected));
+	assert_string_equal(text, expected);
+}
+
+/* Our own writer of IPv6 against the C library's. Each pattern says which groups are 0: all places
+ * and lengths of runs; the others are of all lengths. */
+static void test_every_run_of_zeros_is_written_right(unused void **state)
+{
+	static const uint16_t fillers[] = {0x1, 0x10, 0x123, 0x1000, 0xabcd, 0xffff};
+
+	for (unsigned pattern = 0; pattern < 256; pattern++)
+		for (unsigned filler = 0; filler < array_length(fillers); filler++) {
+			struct ip_address address = {{0}};
+
+			for (unsigned group = 0; group < 8; group++) {
+				if (pattern & 1u << group)
+					continue;
+				address.bytes[2 * group] = (uint8_t)(fillers[filler] >> 8);
+				address.bytes[2 * group + 1] = (uint8_t)fillers[filler];
+			}
+			compare_v6(&address);
+		}
+}
+
+static void test_special_v6_are_written_right(unused void **state)
+{
+	static const char *const texts[] = {"::",
+					    "::1",
+					    "::ffff:0.0.0.0",
+					    "::ffff:255.255.255.255",
+					    "::ffff:10.1.2.3",
+					    "::10.1.2.3",
+					    "::0.1.0.0",
+					    "::1.0.0.0",
+					    "::fffe:10.1.2.3",
+					    "::ffff:0:10.1.2.3",
+					    "64:ff9b::10.1.2.3",
+					    "1::ffff:10.1.2.3",
+					    "1::",
+					    "fe80::",
+					    "0:1::",
+					    "1:0:0:1::1",
+					    "1:0:1:0:1:0:1:0",
+					    "ff02::1:ff00:0"};
+
+	for (size_t i = 0; i < array_length(texts); i++) {
+		struct ip_address address = parse(texts[i], IP_FAMILY_V6);
+
+		compare_v6(&address);
+	}
+}
+
+static void test_random_v6_are_written_right(unused void **state)
+{
+	uint64_t seed = 20261124;
+
+	for (unsigned round = 0; round < 100000; round++) {
+		struct ip_address address;
+		uint64_t words[2];
+
+		for (unsigned i = 0; i < 2; i++)
+			words[i] = seed = hash_u64(seed, round);
+		memcpy(address.bytes, words, sizeof(words));
+		/* Zeros are rare in random bytes, and what matters. */
+		for (unsigned group = 0; group < 8; group++)
+			if (words[0] >> (8 * group) & 3)
+				memset(address.bytes + 2 * group, 0, 1 + (words[1] >> group & 1));
+		compare_v6(&address);
+	}
+}
+
 static void test_wrong_texts(unused void **state)
 {
 	static const char *const texts[] = {
@@ -206,6 +282,9 @@ int main(void)
 		cmocka_unit_test(test_mapped),
 		cmocka_unit_test(test_texts_come_back),
 		cmocka_unit_test(test_every_octet_is_written_right),
+		cmocka_unit_test(test_every_run_of_zeros_is_written_right),
+		cmocka_unit_test(test_special_v6_are_written_right),
+		cmocka_unit_test(test_random_v6_are_written_right),
 		cmocka_unit_test(test_wrong_texts),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_prefix_contains),

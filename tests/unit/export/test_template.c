@@ -71,6 +71,17 @@ static void test_icmp_number_follows_format_and_family(unused void **state)
 	assert_non_null(find(&template, 0, 32));
 }
 
+/* nfdump takes 148 in NetFlow v9 for a firewall's event. */
+static void test_flow_id_is_in_ipfix_alone(unused void **state)
+{
+	struct template template;
+
+	template_init(&template, &ipfix, UINT64_MAX, 256);
+	assert_non_null(find(&template, 0, 148));
+	template_init(&template, &v9, UINT64_MAX, 256);
+	assert_null(find(&template, 0, 148));
+}
+
 static void test_standard_has_registered_fields_only(unused void **state)
 {
 	struct template_options options = {TEMPLATE_IPFIX, FIELD_SET_STANDARD, CONFIG_BIFLOW_NTOP};
@@ -287,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_only_what_is_known),
 		cmocka_unit_test(test_biflow),
 		cmocka_unit_test(test_icmp_number_follows_format_and_family),
+		cmocka_unit_test(test_flow_id_is_in_ipfix_alone),
 		cmocka_unit_test(test_standard_has_registered_fields_only),
 		cmocka_unit_test(test_memory_saturates),
 		cmocka_unit_test(test_v9_texts_are_cut_between_characters),
