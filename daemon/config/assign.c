@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config/values.h"
+#include "flow/field.h"
 
 struct assignment {
 	const struct config_key *key;
@@ -27,6 +28,7 @@ static const struct {
 	[CONFIG_KEY_WORDS] = {"a list", NULL},
 	[CONFIG_KEY_NETWORKS] = {"a list", "[10.0.0.0/8, 2001:db8::/32]"},
 	[CONFIG_KEY_TEXT] = {"a text", NULL},
+	[CONFIG_KEY_TEMPLATE] = {"a template", NULL},
 	[CONFIG_KEY_ADDRESS] = {"an address", "udp://192.0.2.1:4739, file:///path"},
 };
 
@@ -276,6 +278,78 @@ static int assign_networks(const struct assignment *assignment, const struct con
 	return 0;
 }
 
+static void refuse_field(const struct assignment *assignment, const struct config_node *node,
+			 struct text wrong, int outcome)
+{
+	const struct config_key *key = assignment->key;
+	struct config_position place = node->position;
+	char quoted[CONFIG_QUOTED_SIZE], name[CONFIG_QUOTED_SIZE];
+	const char *nearest;
+
+	snprintf(name, sizeof(name), "%.*s", (int)wrong.length, wrong.at);
+	nearest = field_find_nearest(name);
+	config_quote(name, quoted);
+	if (node->text_column)
+		place.column = node->text_column + (unsigned)(wrong.at - node->text);
+	if (outcome == FIELD_LIST_E_TWICE)
+		config_mistakes_add(assignment->mistakes, place, "%s.%s: %s stands here twice",
+				    key->section, key->name, quoted);
+	else
+		config_mistakes_add(assignment->mistakes, place,
+				    "%s.%s: there is no field %s%s%s%s", key->section, key->name,
+				    quoted, nearest ? ", did you mean \"" : "",
+				    nearest ? nearest : "", nearest ? "\"?" : "");
+}
+
+static bool add_fields(const struct assignment *assignment, const struct config_node *node,
+		       struct field_list *fields)
+{
+	struct text wrong;
+	int r = field_list_parse(fields, node->text, &wrong);
+
+	if (r != 0)
+		refuse_field(assignment, node, wrong, r);
+	return r == 0;
+}
+
+/* One node with names, or a list of such. */
+static bool read_fields(const struct assignment *assignment, const struct config_node *node,
+			struct field_list *fields)
+{
+	bool good = true;
+
+	if (node->kind == CONFIG_NODE_SCALAR)
+		return add_fields(assignment, node, fields);
+	for (const struct config_node *item = node->first; item; item = item->next)
+		good &= is_item(assignment, item, "the name of a field") &&
+			add_fields(assignment, item, fields);
+	return good;
+}
+
+static int assign_template(const struct assignment *assignment, const struct config_node *node)
+{
+	struct field_list fields = {0};
+	struct buffer text;
+
+	if (node->kind == CONFIG_NODE_SCALAR && !field_list_is_one(node->text))
+		return assign_text(assignment, node);
+	if (!read_fields(assignment, node, &fields))
+		return CONFIG_ASSIGN_E_WRONG;
+	if (fields.count == 0)
+		return refuse_as(assignment, node, "a template without fields", "is not enough");
+	buffer_init(&text);
+	for (size_t i = 0; i < fields.count; i++)
+		buffer_add_format(&text, "%s%%%s", i ? " " : "", field_table[fields.items[i]].name);
+	buffer_add_byte(&text, '\0');
+	if (text.failed) {
+		buffer_fini(&text);
+		return -ENOMEM;
+	}
+	free(*(char **)assignment->member);
+	*(char **)assignment->member = (char *)text.bytes;
+	return 0;
+}
+
 typedef int assign_function(const struct assignment *assignment, const struct config_node *node);
 
 static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
@@ -283,7 +357,7 @@ static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
 	[CONFIG_KEY_COUNT] = assign_number,	 [CONFIG_KEY_BOOL] = assign_bool,
 	[CONFIG_KEY_WORD] = assign_word,	 [CONFIG_KEY_WORDS] = assign_words,
 	[CONFIG_KEY_NETWORKS] = assign_networks, [CONFIG_KEY_TEXT] = assign_text,
-	[CONFIG_KEY_ADDRESS] = assign_address,
+	[CONFIG_KEY_ADDRESS] = assign_address,	 [CONFIG_KEY_TEMPLATE] = assign_template,
 };
 
 int config_key_assign(const struct config_key *key, const struct config_node *node, void *base,
@@ -296,6 +370,8 @@ int config_key_assign(const struct config_key *key, const struct config_node *no
 
 	if (node->is_bad)
 		return CONFIG_ASSIGN_E_WRONG;
+	if (key->type == CONFIG_KEY_TEMPLATE && node->kind == CONFIG_NODE_LIST)
+		kind = CONFIG_NODE_LIST;
 	if (node->kind != kind || node->is_null)
 		return refuse_form(&assignment, node, expectations[key->type].noun);
 	return assign_functions[key->type](&assignment, node);
@@ -328,6 +404,7 @@ void config_key_fini(const struct config_key *key, void *base)
 		free(((struct config_prefixes *)member)->items);
 		break;
 	case CONFIG_KEY_TEXT:
+	case CONFIG_KEY_TEMPLATE:
 		free(*(char **)member);
 		break;
 	case CONFIG_KEY_ADDRESS:

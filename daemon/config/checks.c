@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/parts.h"
+#include "flow/field.h"
 
 static const struct config_key_state *
 find_state(const struct config_key_state states[CONFIG_KEYS_MAX], const char *section,
@@ -64,6 +65,36 @@ static void check_useless_keys(const struct config_exporter *exporter,
 	}
 }
 
+/* A field of users' own template must have a number in the language; and one that every flow has,
+ * for a record of nothing is none. */
+static void check_template(const struct config_exporter *exporter,
+			   const struct config_key_state *state, struct config_mistakes *mistakes)
+{
+	bool is_ipfix = exporter->type == CONFIG_EXPORTER_IPFIX, has_constant = false;
+	struct field_list fields = {0};
+	struct text wrong;
+
+	if (!state->good || !field_list_is_one(exporter->template_name) ||
+	    field_list_parse(&fields, exporter->template_name, &wrong) != 0)
+		return;
+	for (size_t i = 0; i < fields.count; i++) {
+		const struct field *field =
+			&field_table[field_list_translate(&fields, i, is_ipfix)];
+
+		has_constant |= field->parts == RECORD_ALWAYS;
+		if ((is_ipfix ? field->ipfix_id : field->v9_id) == 0)
+			config_mistakes_add(mistakes, state->value,
+					    "exporters.template: %s has no number in %s (it is in "
+					    "json)",
+					    field->name,
+					    config_exporter_type_get_name(exporter->type));
+	}
+	if (!has_constant)
+		config_mistakes_add(mistakes, state->value,
+				    "exporters.template: it needs a field that every flow has, "
+				    "such as PROTOCOL");
+}
+
 int config_check_exporter(struct config_exporter *exporter,
 			  const struct config_key_state states[CONFIG_KEYS_MAX],
 			  struct config_mistakes *mistakes)
@@ -83,6 +114,8 @@ int config_check_exporter(struct config_exporter *exporter,
 	if (!type->good)
 		return 0;
 	check_useless_keys(exporter, states, mistakes);
+	if (exporter->type == CONFIG_EXPORTER_IPFIX || exporter->type == CONFIG_EXPORTER_NETFLOW9)
+		check_template(exporter, find_state(states, "exporters", "template"), mistakes);
 	if (!to->key.line && kind->default_to)
 		return config_exporter_complete_address(exporter);
 	if (!to->key.line)

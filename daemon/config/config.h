@@ -23,7 +23,7 @@ enum config_transport {
 	CONFIG_TRANSPORT_FILE,
 	CONFIG_TRANSPORT_UDP,
 };
-enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP };
+enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
 
 /* Bits of attribution.methods. */
 enum { CONFIG_METHOD_SOCK_DIAG = 1 << 0, CONFIG_METHOD_TRACE = 1 << 1 };
@@ -68,7 +68,7 @@ struct config_exporter {
 	char *name;
 	enum config_exporter_type type;
 	struct config_address to;
-	char *template_name; /* procflow | standard */
+	char *template_name; /* procflow | standard | ntopng | "%NAME %NAME" */
 	enum config_biflow biflow;
 	uint64_t template_interval_ns;
 	uint32_t template_packets;

@@ -109,6 +109,17 @@ static bool has_control(const char *text, size_t length)
 	return false;
 }
 
+static unsigned find_text_column(const yaml_event_t *event, unsigned column)
+{
+	size_t quotes = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+
+	if (event->start_mark.line != event->end_mark.line ||
+	    event->end_mark.column - event->start_mark.column !=
+		    event->data.scalar.length + 2 * quotes)
+		return 0;
+	return column + (unsigned)quotes;
+}
+
 static int add_scalar(struct builder *builder, const yaml_event_t *event)
 {
 	const char *value = (const char *)event->data.scalar.value;
@@ -120,6 +131,7 @@ static int add_scalar(struct builder *builder, const yaml_event_t *event)
 	node->text = strndup(value, event->data.scalar.length);
 	if (!node->text)
 		return -ENOMEM;
+	node->text_column = find_text_column(event, node->position.column);
 	node->is_null =
 		event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && is_null_text(node->text);
 	refuse_extras(builder, node, event->data.scalar.anchor, event->data.scalar.tag);

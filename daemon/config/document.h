@@ -15,7 +15,10 @@ enum config_node_kind { CONFIG_NODE_SCALAR, CONFIG_NODE_LIST, CONFIG_NODE_MAPPIN
 struct config_node {
 	enum config_node_kind kind;
 	struct config_position position;
-	char *text;   /* of a scalar */
+	char *text; /* of a scalar */
+	/* Column of the text's first character; 0 where it does not stand in the file as it is here
+	 * (escapes, several lines). */
+	unsigned text_column;
 	bool is_null; /* a scalar that stands for nothing: empty, ~ or null, not quoted */
 	bool is_bad;  /* a mistake was told, its value means nothing */
 	/* The items of a list; of a mapping key, value, key, value ... (where the text ended in a

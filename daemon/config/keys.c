@@ -25,10 +25,13 @@ static const struct config_word exporter_types[] = {{"json", CONFIG_EXPORTER_JSO
 						    {"ipfix", CONFIG_EXPORTER_IPFIX},
 						    {NULL, 0}};
 
-static const struct config_word templates[] = {{"procflow", 0}, {"standard", 0}, {NULL, 0}};
+static const struct config_word templates[] = {
+	{"procflow", 0}, {"standard", 0}, {"ntopng", 0}, {NULL, 0}};
 
-static const struct config_word biflows[] = {
-	{"rfc5103", CONFIG_BIFLOW_RFC5103}, {"ntop", CONFIG_BIFLOW_NTOP}, {NULL, 0}};
+static const struct config_word biflows[] = {{"rfc5103", CONFIG_BIFLOW_RFC5103},
+					     {"ntop", CONFIG_BIFLOW_NTOP},
+					     {"split", CONFIG_BIFLOW_SPLIT},
+					     {NULL, 0}};
 
 static const struct config_word log_levels[] = {
 	{"error", LOG_LEVEL_ERROR}, {"warning", LOG_LEVEL_WARNING}, {"notice", LOG_LEVEL_NOTICE},
@@ -111,16 +114,19 @@ const struct config_key config_keys[] = {
 	{EXPORTER_KEY(to, "to", ADDRESS), .comment = "Where to: file:///path or stdout: for json; "
 						     "udp://HOST:PORT for netflow9 and ipfix\n"
 						     "(ports 2055 and 4739 where none is given)."},
-	{EXPORTER_KEY(template_name, "template", TEXT), .default_text = "procflow",
+	{EXPORTER_KEY(template_name, "template", TEMPLATE), .default_text = "procflow",
 	 .words = templates, .only_for = MESSAGES,
 	 .comment =
 		 "procflow: with the fields of the process; standard: only what every collector\n"
-		 "knows."},
+		 "knows; ntopng: what ntopng shows; or fields of your own, as nProbe's -T has "
+		 "them:\n"
+		 "\"%IPV4_SRC_ADDR %IPV6_SRC_ADDR %L4_SRC_PORT %SRC_PROC_NAME\", or as a list."},
 	{EXPORTER_KEY(biflow, "biflow", WORD), .default_text = "rfc5103", .words = biflows,
 	 .only_for = MESSAGES,
 	 .comment =
 		 "How the two directions of a flow stand in one record: as RFC 5103 has it, or as\n"
-		 "ntop does (OUT_BYTES, OUT_PKTS)."},
+		 "ntop does (OUT_BYTES, OUT_PKTS); split: a record for each direction that had\n"
+		 "packets."},
 	{EXPORTER_KEY(template_interval_ns, "template_interval", DURATION), .default_text = "60s",
 	 .least = "1s", .most = "1d", .only_for = MESSAGES,
 	 .comment = "The template is sent again after this time ..."},

@@ -20,6 +20,7 @@ enum config_key_type {
 	CONFIG_KEY_NETWORKS, /* struct config_prefixes: a list */
 	CONFIG_KEY_TEXT,     /* char *: one of "words" where there are any */
 	CONFIG_KEY_ADDRESS,  /* struct config_address */
+	CONFIG_KEY_TEMPLATE, /* char *: one of "words", or names of fields as "%NAME %NAME" */
 	CONFIG_KEY_TYPES,    /* how many there are */
 };
 

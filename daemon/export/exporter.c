@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "export/json.h"
 #include "export/send_queue.h"
+#include "export/split.h"
 #include "export/text_table.h"
 #include "export/transport.h"
 #include "export/wire_writer.h"
@@ -337,6 +338,20 @@ static struct wire_now read_clock(void)
 	return (struct wire_now){.monotonic_ns = clock_now_ns(), .wall_ns = clock_wall_ns()};
 }
 
+static int choose_fields(const char *name, struct template_options *options)
+{
+	struct text wrong;
+
+	if (!name)
+		return 0;
+	if (!field_list_is_one(name))
+		return field_set_parse(name, &options->set);
+	if (field_list_parse(&options->own, name, &wrong) != 0)
+		return -EINVAL;
+	field_list_complete_families(&options->own);
+	return 0;
+}
+
 static int open_writer(struct exporter *exporter)
 {
 	const struct config_exporter *config = exporter->config;
@@ -351,11 +366,9 @@ static int open_writer(struct exporter *exporter)
 		.domain = exporter->context.domain,
 		.boot_ns = exporter->context.boot_ns,
 	};
-	const char *template_name = config->template_name;
-
-	if (template_name && field_set_parse(template_name, &options.template_options.set) < 0) {
+	if (choose_fields(config->template_name, &options.template_options) < 0) {
 		log_error("%s: there is no template \"%s\"", exporter_get_name(exporter),
-			  template_name);
+			  config->template_name);
 		return -EINVAL;
 	}
 	return wire_writer_new(&options, on_message, exporter, &exporter->writer);
@@ -371,13 +384,10 @@ static void resend_templates(struct exporter *exporter, const struct wire_now *n
 	wire_writer_resend_templates(exporter->writer);
 }
 
-static void add_to_message(struct exporter *exporter, const struct flow_record *record)
+static void add_record(struct exporter *exporter, const struct flow_record *record,
+		       const struct wire_now *now)
 {
-	struct wire_now now = read_clock();
-
-	if (exporter->lacks_templates)
-		resend_templates(exporter, &now);
-	switch (wire_writer_add(exporter->writer, record, &now)) {
+	switch (wire_writer_add(exporter->writer, record, now)) {
 	case 0:
 		break;
 	case WIRE_SIMPLIFIED:
@@ -390,6 +400,21 @@ static void add_to_message(struct exporter *exporter, const struct flow_record *
 		exporter->counters.dropped_no_memory++;
 		break;
 	}
+}
+
+static void add_to_message(struct exporter *exporter, const struct flow_record *record)
+{
+	struct wire_now now = read_clock();
+	struct flow_record reverse;
+
+	if (exporter->lacks_templates)
+		resend_templates(exporter, &now);
+	add_record(exporter, record, &now);
+	if (exporter->config->biflow != CONFIG_BIFLOW_SPLIT ||
+	    !split_make_reverse(record, &reverse))
+		return;
+	exporter->counters.accepted_records++;
+	add_record(exporter, &reverse, &now);
 }
 
 static void finish_message(struct exporter *exporter)

@@ -22,7 +22,8 @@ struct exporter_context {
 	bool is_terminal; /* -o text: colours and columns that fit */
 };
 
-/* What became of the records: accepted = sent + waiting + dropped_*. */
+/* What became of the records: accepted = sent + waiting + dropped_*. With "biflow: split" the two
+ * records of a flow are two here. */
 struct exporter_counters {
 	uint64_t accepted_records;
 	uint64_t sent_records, sent_messages, sent_bytes;

@@ -11,7 +11,7 @@
 
 #include "base/macros.h"
 #include "export/digits.h"
-#include "export/field.h"
+#include "flow/field.h"
 #include "flow/ownership.h"
 
 enum {
@@ -32,7 +32,7 @@ static const struct json_key keys[FIELD_COUNT] = {
 #define KEY(name)	      [FIELD_##name] = {",\"" #name "\":", sizeof(#name) + 3},
 #define FLOW_FIELD(name, ...) KEY(name)
 #define END_FIELD(name, ...)  KEY(SRC_##name) KEY(DST_##name)
-#include "export/fields.def"
+#include "flow/fields.def"
 #undef FLOW_FIELD
 #undef END_FIELD
 };

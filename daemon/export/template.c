@@ -22,23 +22,55 @@ enum operation {
 	UPTIME_MS,
 };
 
-static bool is_in_template(const struct field *field, const struct template_options *options)
+static size_t count_candidates(const struct template_options *options)
 {
+	return options->own.count ? options->own.count : FIELD_COUNT;
+}
+
+static enum field_index get_candidate(const struct template_options *options, size_t i)
+{
+	if (options->own.count)
+		return field_list_translate(&options->own, i, options->format == TEMPLATE_IPFIX);
+	return (enum field_index)i;
+}
+
+/* Who names 21 and 152 in IPFIX gets the time once. */
+static bool is_repeated(const struct template_options *options, size_t place)
+{
+	enum field_index candidate = get_candidate(options, place);
+
+	for (size_t i = 0; options->own.count && i < place; i++)
+		if (get_candidate(options, i) == candidate)
+			return true;
+	return false;
+}
+
+static bool is_in_template(const struct template_options *options, size_t place)
+{
+	enum field_index index = get_candidate(options, place);
+	const struct field *field = &field_table[index];
 	bool is_ipfix = options->format == TEMPLATE_IPFIX;
 	uint16_t id = is_ipfix ? field->ipfix_id : field->v9_id;
 
+	if (id == 0 || is_repeated(options, place))
+		return false;
+	if (options->biflow == CONFIG_BIFLOW_SPLIT &&
+	    (index == FIELD_OUT_BYTES || index == FIELD_OUT_PKTS))
+		return false;
+	if (options->own.count)
+		return true;
 	if (!is_ipfix && field->sets & FIELD_SET_NOT_NETFLOW9)
 		return false;
-	return id != 0 && (field->sets & options->set);
+	return (field->sets & options->set) != 0;
 }
 
 uint64_t template_used_parts(const struct template_options *options)
 {
 	uint64_t parts = RECORD_IPV4 | RECORD_IPV6;
 
-	for (size_t i = 0; i < FIELD_COUNT; i++)
-		if (is_in_template(&field_table[i], options))
-			parts |= field_table[i].parts;
+	for (size_t i = 0; i < count_candidates(options); i++)
+		if (is_in_template(options, i))
+			parts |= field_table[get_candidate(options, i)].parts;
 	return parts;
 }
 
@@ -119,11 +151,11 @@ void template_init(struct template *self, const struct template_options *options
 		   uint64_t signature, uint16_t id)
 {
 	*self = (struct template){.signature = signature, .id = id};
-	for (size_t i = 0; i < FIELD_COUNT; i++) {
-		const struct field *field = &field_table[i];
+	for (size_t i = 0; i < count_candidates(options); i++) {
+		const struct field *field = &field_table[get_candidate(options, i)];
 		struct template_field number;
 
-		if (!is_in_template(field, options) || !field_is_known(field, signature))
+		if (!is_in_template(options, i) || !field_is_known(field, signature))
 			continue;
 		number = choose_number(field, options, signature);
 		self->fields[self->field_count] = number;

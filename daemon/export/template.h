@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
-#include "export/field.h"
+#include "flow/field.h"
 
 enum template_format { TEMPLATE_NETFLOW9, TEMPLATE_IPFIX };
 
@@ -24,6 +24,7 @@ struct template_options {
 	enum template_format format;
 	enum field_set set;
 	enum config_biflow biflow; /* where IPFIX has OUT_BYTES and OUT_PKTS */
+	struct field_list own;	   /* instead of "set", in this order, where it has any */
 };
 
 struct template_field {

@@ -87,7 +87,7 @@ static void ignore_message(unused void *userdata, unused const struct wire_messa
 static void measure_writer(const char *name, enum template_format format)
 {
 	const struct wire_options options = {
-		.template_options = {format, FIELD_SET_PROCFLOW, CONFIG_BIFLOW_RFC5103},
+		.template_options = {.format = format, .set = FIELD_SET_PROCFLOW},
 		.template_interval_ns = 60 * NS_PER_SEC,
 		.template_packets = 1000,
 		.max_message_bytes = 1400,

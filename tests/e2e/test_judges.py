@@ -326,6 +326,48 @@ def test_nfdump_prints_netflow9_lines(tmp_path, template):
                 addresses, done.stdout)
 
 
+OWN = ("%IPV4_SRC_ADDR %IPV4_DST_ADDR %L4_SRC_PORT %L4_DST_PORT %PROTOCOL %IN_BYTES %IN_PKTS "
+       "%FIRST_SWITCHED %LAST_SWITCHED %SRC_PROC_NAME")
+
+
+@needs("tshark")
+@pytest.mark.parametrize("wire", ["netflow9", "ipfix"])
+def test_tshark_reads_an_own_template(tmp_path, wire):
+    """In its order, with nothing else; and IPv6 addresses where the template names IPv4's."""
+    datagrams, _ = collect(wire, OWN, "rfc5103")
+    write_capture(tmp_path / "capture.pcap", datagrams)
+    text = tshark(tmp_path / "capture.pcap", "-V")
+    check_no_complaint(text)
+    flows = read_flows(text)
+    names = [[line.split(":", 1)[0] for line in flow if not line.startswith(("[", "StartTime",
+                                                                            "EndTime", "String_len"))]
+             for flow in flows]
+    assert [name for name in names[1] if name in (
+        "SrcAddr", "DstAddr", "SrcPort", "DstPort", "Protocol", "Octets", "Packets",
+        "Src process name")] == ["SrcAddr", "DstAddr", "SrcPort", "DstPort", "Protocol", "Octets",
+                                 "Packets", "Src process name"], flows[1]
+    assert not [name for name in names[1] if name.startswith("Dst process")], flows[1]
+    assert "SrcAddr: 2001:db8:85a3:8d3:1319:8a2e:370:7348" in flows[2], flows[2]
+
+
+@needs("nfcapd")
+@needs("nfdump")
+@pytest.mark.parametrize("wire", ["netflow9", "ipfix"])
+def test_nfdump_stores_both_directions_of_a_split_flow(tmp_path, wire):
+    with nfcapd(tmp_path) as port:
+        emit(wire, f"udp:{port}", "procflow", "split")
+    done = subprocess.run(["nfdump", "-R", tmp_path, "-o", "json"], capture_output=True, text=True,
+                          timeout=20)
+    flows = [as_expected(flow) for flow in json.loads(done.stdout)]
+    one_way = [(*flow[:7], None, None, flow[9]) for flow in EXPECTED]
+    assert [flow for flow in one_way if flow not in flows] == [], done.stdout
+    back = ("10.0.0.9", 8099, "10.0.0.5", 50684, 6, 979, 6, None, None, 2)
+    # The client is behind source NAT: the answer goes to the public address.
+    translated = ("192.0.2.53", 53, "198.51.100.7", 61234, 17, 120, 1, None, None, 2)
+    assert back in flows and translated in flows, done.stdout
+    assert len(flows) == RECORDS + sum(1 for flow in EXPECTED if flow[8]), done.stdout
+
+
 # The keys that the documentation shows for each record, and what is not known is not there.
 FLOW_KEYS = {"RECORD_TYPE", "@timestamp", "FLOW_ID", "IP_PROTOCOL_VERSION", "PROTOCOL", "L4_SRC_PORT",
              "L4_DST_PORT", "FIRST_SWITCHED", "LAST_SWITCHED", "FLOW_START_MILLISECONDS",

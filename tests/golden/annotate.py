@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-FIELDS = pathlib.Path(__file__).resolve().parents[2] / "daemon" / "export" / "fields.def"
+FIELDS = pathlib.Path(__file__).resolve().parents[2] / "daemon" / "flow" / "fields.def"
 
 
 def read_names():

@@ -38,8 +38,9 @@ static int parse(char **arguments, struct config_exporter *config)
 		return -1;
 	}
 	config->template_name = arguments[2];
-	config->biflow =
-		strcmp(arguments[3], "ntop") == 0 ? CONFIG_BIFLOW_NTOP : CONFIG_BIFLOW_RFC5103;
+	config->biflow = strcmp(arguments[3], "ntop") == 0    ? CONFIG_BIFLOW_NTOP
+			 : strcmp(arguments[3], "split") == 0 ? CONFIG_BIFLOW_SPLIT
+							      : CONFIG_BIFLOW_RFC5103;
 	return 0;
 }
 

@@ -26,7 +26,7 @@ static void on_message(void *userdata, const struct wire_message *message)
 static void write_all(enum template_format format, struct buffer *out)
 {
 	const struct wire_options options = {
-		.template_options = {format, FIELD_SET_PROCFLOW, CONFIG_BIFLOW_RFC5103},
+		.template_options = {.format = format, .set = FIELD_SET_PROCFLOW},
 		.template_interval_ns = 60 * NS_PER_SEC,
 		.template_packets = 1000,
 		.max_message_bytes = 1400,

@@ -337,10 +337,31 @@ static const struct bad_case exporter_cases[] = {
 	{"exporters:\n  - {type: json, name: ''}\n", "f:2:24: exporters.name: \"\" is empty\n"
 						     "      - {type: json, name: ''}\n"
 						     "                           ^\n"},
-	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: ntopng}\n",
-	 "f:2:44: exporters.template: \"ntopng\" is not known here (expected procflow, standard)\n"
-	 "      - {type: ipfix, to: 'udp://a', template: ntopng}\n"
+	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: ntopg1}\n",
+	 "f:2:44: exporters.template: \"ntopg1\" is not known here, did you mean \"ntopng\"? "
+	 "(expected procflow, standard, ntopng)\n"
+	 "      - {type: ipfix, to: 'udp://a', template: ntopg1}\n"
 	 "                                               ^\n"},
+	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %SRC_PROC_NAM'}\n",
+	 "f:2:56: exporters.template: there is no field \"SRC_PROC_NAM\", did you mean "
+	 "\"SRC_PROC_NAME\"?\n"
+	 "      - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %SRC_PROC_NAM'}\n"
+	 "                                                           ^\n"},
+	{"exporters:\n  - type: netflow9\n    to: udp://a\n    template: [PROTOCOL, PROTOCOL,\n"
+	 "      '%IN_PKT']\n",
+	 "f:4:26: exporters.template: \"PROTOCOL\" stands here twice\n"
+	 "        template: [PROTOCOL, PROTOCOL,\n"
+	 "                             ^\n"
+	 "f:5:9: exporters.template: there is no field \"IN_PKT\", did you mean \"IN_PKTS\"?\n"
+	 "          '%IN_PKT']\n"
+	 "            ^\n"},
+	{"exporters:\n  - {to: 'udp://a', template: '%SRC_PROC_EXE', type: ipfix}\n",
+	 "f:2:31: exporters.template: SRC_PROC_EXE has no number in ipfix (it is in json)\n"
+	 "      - {to: 'udp://a', template: '%SRC_PROC_EXE', type: ipfix}\n"
+	 "                                  ^\n"
+	 "f:2:31: exporters.template: it needs a field that every flow has, such as PROTOCOL\n"
+	 "      - {to: 'udp://a', template: '%SRC_PROC_EXE', type: ipfix}\n"
+	 "                                  ^\n"},
 	{"conntrack:\n  receive_buffer: 256MiB\n",
 	 "f:2:19: conntrack.receive_buffer_max: 134217728 bytes are less than receive_buffer, "
 	 "268435456 bytes\n"

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <stdbool.h>
 
-#include "export/field.h"
+#include "flow/field.h"
 #include "export/json.h"
 
 /* A strict reader of one flat object (RFC 8259), that decodes as it goes. */

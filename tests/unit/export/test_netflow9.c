@@ -37,8 +37,9 @@ static void test_template(unused void **state)
 
 static void test_no_template_has_variable_lengths(unused void **state)
 {
-	const struct template_options options = {
-		TEMPLATE_NETFLOW9, FIELD_SET_PROCFLOW | FIELD_SET_STANDARD, CONFIG_BIFLOW_RFC5103};
+	const struct template_options options = {.format = TEMPLATE_NETFLOW9,
+						 .set = FIELD_SET_PROCFLOW | FIELD_SET_STANDARD,
+						 .biflow = CONFIG_BIFLOW_RFC5103};
 	struct template template;
 
 	template_init(&template, &options, UINT64_MAX, 256);

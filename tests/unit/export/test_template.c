@@ -6,10 +6,10 @@
 
 #include "export/template.h"
 
-static const struct template_options v9 = {TEMPLATE_NETFLOW9, FIELD_SET_PROCFLOW,
-					   CONFIG_BIFLOW_RFC5103};
-static const struct template_options ipfix = {TEMPLATE_IPFIX, FIELD_SET_PROCFLOW,
-					      CONFIG_BIFLOW_RFC5103};
+static const struct template_options v9 = {
+	.format = TEMPLATE_NETFLOW9, .set = FIELD_SET_PROCFLOW, .biflow = CONFIG_BIFLOW_RFC5103};
+static const struct template_options ipfix = {
+	.format = TEMPLATE_IPFIX, .set = FIELD_SET_PROCFLOW, .biflow = CONFIG_BIFLOW_RFC5103};
 
 static const struct template_field *find(const struct template *template, uint32_t pen, uint16_t id)
 {
@@ -82,9 +82,60 @@ static void test_flow_id_is_in_ipfix_alone(unused void **state)
 	assert_null(find(&template, 0, 148));
 }
 
+static struct template_options parse_own(enum template_format format, const char *text)
+{
+	struct template_options options = {.format = format, .biflow = CONFIG_BIFLOW_NTOP};
+	struct text wrong;
+
+	assert_int_equal(field_list_parse(&options.own, text, &wrong), 0);
+	field_list_complete_families(&options.own);
+	return options;
+}
+
+static void assert_ids(const struct template *template, const uint16_t *ids, size_t count)
+{
+	assert_int_equal(template->field_count, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(template->fields[i].id, ids[i]);
+}
+
+/* In the order written, 148 too, and the other family's addresses though not named. */
+static void test_own_template(unused void **state)
+{
+	static const uint16_t v4_ids[] = {148, 57641, 8, 12, 7, 22},
+			      v6_ids[] = {148, 57641, 27, 28, 7, 22};
+	struct template_options options =
+		parse_own(TEMPLATE_NETFLOW9, "%FLOW_ID  %SRC_PROC_NAME %IPV4_SRC_ADDR "
+					     "%IPV6_DST_ADDR L4_SRC_PORT %FIRST_SWITCHED");
+	uint64_t process = RECORD_END(RECORD_SRC, END_PROCESS);
+	struct template template;
+
+	template_init(&template, &options, RECORD_IPV4 | process, 256);
+	assert_ids(&template, v4_ids, array_length(v4_ids));
+	template_init(&template, &options, RECORD_IPV6 | process, 256);
+	assert_ids(&template, v6_ids, array_length(v6_ids));
+	template_init(&template, &options, RECORD_IPV6, 256);
+	assert_int_equal(template.field_count, 5);
+	assert_int_equal(template_used_parts(&options), RECORD_IPV4 | RECORD_IPV6 | process);
+}
+
+/* nProbe's users write 21 and 22 for IPFIX too. */
+static void test_own_ipfix_template_has_the_times_once(unused void **state)
+{
+	static const uint16_t ids[] = {152, 4, 153};
+	struct template_options options =
+		parse_own(TEMPLATE_IPFIX,
+			  "%FIRST_SWITCHED %PROTOCOL %LAST_SWITCHED %FLOW_START_MILLISECONDS");
+	struct template template;
+
+	template_init(&template, &options, RECORD_IPV4, 256);
+	assert_ids(&template, ids, array_length(ids));
+}
+
 static void test_standard_has_registered_fields_only(unused void **state)
 {
-	struct template_options options = {TEMPLATE_IPFIX, FIELD_SET_STANDARD, CONFIG_BIFLOW_NTOP};
+	struct template_options options = {
+		.format = TEMPLATE_IPFIX, .set = FIELD_SET_STANDARD, .biflow = CONFIG_BIFLOW_NTOP};
 	struct template template;
 
 	template_init(&template, &options, UINT64_MAX, 256);
@@ -218,8 +269,8 @@ static void test_uptime(unused void **state)
 
 static void test_user_name_of_the_end_that_has_one(unused void **state)
 {
-	const struct template_options options = {TEMPLATE_IPFIX, FIELD_SET_STANDARD,
-						 CONFIG_BIFLOW_NTOP};
+	const struct template_options options = {
+		.format = TEMPLATE_IPFIX, .set = FIELD_SET_STANDARD, .biflow = CONFIG_BIFLOW_NTOP};
 	struct flow_record record = records_make(RECORD_LOOPBACK);
 	uint8_t bytes[32];
 
@@ -269,9 +320,10 @@ static void test_random_records(unused void **state)
 	for (int i = 0; i < 10000; i++) {
 		struct flow_record record = records_make_random(&seed);
 		const struct template_options options = {
-			records_random(&seed) % 2 ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9,
-			records_random(&seed) % 2 ? FIELD_SET_PROCFLOW : FIELD_SET_STANDARD,
-			records_random(&seed) % 2 ? CONFIG_BIFLOW_NTOP : CONFIG_BIFLOW_RFC5103};
+			.format = records_random(&seed) % 2 ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9,
+			.set = records_random(&seed) % 2 ? FIELD_SET_PROCFLOW : FIELD_SET_STANDARD,
+			.biflow = records_random(&seed) % 2 ? CONFIG_BIFLOW_NTOP
+							    : CONFIG_BIFLOW_RFC5103};
 		size_t limit =
 			records_random(&seed) % 2 ? TEMPLATE_WHOLE_TEXT : TEMPLATE_SHORT_TEXT;
 		struct template template;
@@ -299,6 +351,8 @@ int main(void)
 		cmocka_unit_test(test_biflow),
 		cmocka_unit_test(test_icmp_number_follows_format_and_family),
 		cmocka_unit_test(test_flow_id_is_in_ipfix_alone),
+		cmocka_unit_test(test_own_template),
+		cmocka_unit_test(test_own_ipfix_template_has_the_times_once),
 		cmocka_unit_test(test_standard_has_registered_fields_only),
 		cmocka_unit_test(test_memory_saturates),
 		cmocka_unit_test(test_v9_texts_are_cut_between_characters),

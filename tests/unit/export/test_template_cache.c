@@ -6,8 +6,8 @@
 
 #include "export/template_cache.h"
 
-static const struct template_options options = {TEMPLATE_IPFIX, FIELD_SET_PROCFLOW,
-						CONFIG_BIFLOW_RFC5103};
+static const struct template_options options = {
+	.format = TEMPLATE_IPFIX, .set = FIELD_SET_PROCFLOW, .biflow = CONFIG_BIFLOW_RFC5103};
 
 static void test_one_template_for_one_signature(unused void **state)
 {

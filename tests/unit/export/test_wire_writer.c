@@ -137,7 +137,7 @@ static void start(struct fixture *fixture, enum template_format format)
 {
 	*fixture = (struct fixture){
 		.collector = {.format = format, .limit = 1400},
-		.options = {.template_options = {format, FIELD_SET_PROCFLOW, CONFIG_BIFLOW_RFC5103},
+		.options = {.template_options = {.format = format, .set = FIELD_SET_PROCFLOW},
 			    .template_interval_ns = 60 * NS_PER_SEC,
 			    .template_packets = 1000,
 			    .max_message_bytes = 1400,

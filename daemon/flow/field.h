@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "flow/flow_record.h"
 
 enum {
@@ -53,15 +54,15 @@ struct field {
 enum field_index {
 #define FLOW_FIELD(name, ...) FIELD_##name,
 #define END_FIELD(name, ...)
-#include "export/fields.def"
+#include "flow/fields.def"
 #undef FLOW_FIELD
 #undef END_FIELD
 #define FLOW_FIELD(name, ...)
 #define END_FIELD(name, ...) FIELD_SRC_##name,
-#include "export/fields.def"
+#include "flow/fields.def"
 #undef END_FIELD
 #define END_FIELD(name, ...) FIELD_DST_##name,
-#include "export/fields.def"
+#include "flow/fields.def"
 #undef FLOW_FIELD
 #undef END_FIELD
 	FIELD_COUNT,
@@ -77,5 +78,34 @@ static inline bool field_is_known(const struct field *field, uint64_t parts)
 /* The value of a FIELD_KIND_UNSIGNED field. */
 uint64_t field_get_unsigned(const struct field *field, const struct flow_record *record);
 
-/* The built-in selection of that name ("procflow", "standard"). 0, or -EINVAL. */
+/* The built-in selection of that name ("procflow", "standard", "ntopng"). 0, or -EINVAL. */
 int field_set_parse(const char *name, enum field_set *ret_set);
+
+/* The field of that name, or FIELD_COUNT. */
+enum field_index field_find(struct text name);
+/* The nearest name there is, for people, or NULL. */
+const char *field_find_nearest(const char *name);
+
+/* A selection of users' own, in their order. */
+struct field_list {
+	size_t count;
+	uint8_t items[FIELD_COUNT]; /* enum field_index */
+};
+
+/* Named outcomes. */
+enum {
+	FIELD_LIST_E_UNKNOWN = 1, /* there is no such field */
+	FIELD_LIST_E_TWICE = 2,	  /* it is in the list already */
+};
+
+/* Whether "text" is a list rather than the name of a built-in selection: it has a '%' or a blank. */
+bool field_list_is_one(const char *text);
+/* Adds the fields that "text" names as nProbe's -T does: "%IPV4_SRC_ADDR %L4_SRC_PORT"; the '%' may
+ * be missing. 0; at the first wrong name an outcome, and *ret_wrong is that name in "text". */
+int field_list_parse(struct field_list *list, const char *text, struct text *ret_wrong);
+/* The field that place "i" stands for: in IPFIX FIRST_ and LAST_SWITCHED, which nProbe's users write,
+ * are the times that it has numbers for. */
+enum field_index field_list_translate(const struct field_list *list, size_t i, bool is_ipfix);
+/* Puts behind each address of one family that of the other where it is not named: a template for
+ * IPv4 alone would leave the others' addresses out. As nProbe does it. */
+void field_list_complete_families(struct field_list *list);

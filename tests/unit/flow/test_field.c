@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "unit.h"
+#include "../export/unit.h"
 
 #include <errno.h>
 
-#include "export/field.h"
+#include "flow/field.h"
 
 static const struct field *find(const char *name)
 {
@@ -168,6 +168,38 @@ static void test_set_names(unused void **state)
 	assert_int_equal(set, FIELD_SET_STANDARD);
 }
 
+static void test_lists(unused void **state)
+{
+	struct field_list list = {0};
+	struct text wrong;
+
+	assert_true(field_list_is_one("%PROTOCOL"));
+	assert_true(field_list_is_one("PROTOCOL IN_BYTES"));
+	assert_false(field_list_is_one("procflow"));
+	assert_int_equal(field_list_parse(&list, "%PROTOCOL\t%IN_BYTES%IN_PKTS ", &wrong), 0);
+	assert_int_equal(list.count, 3);
+	assert_int_equal(list.items[2], FIELD_IN_PKTS);
+	assert_int_equal(field_list_parse(&list, "%OUT_BYTES %IN_PKTS", &wrong),
+			 FIELD_LIST_E_TWICE);
+	assert_int_equal(wrong.length, 7);
+	assert_int_equal(field_list_parse(&list, "%NOTHING", &wrong), FIELD_LIST_E_UNKNOWN);
+	assert_string_equal(wrong.at, "NOTHING");
+	assert_int_equal(field_list_parse(&list, "%SRC_PROC_NAM", &wrong), FIELD_LIST_E_UNKNOWN);
+	assert_string_equal(field_find_nearest("SRC_PROC_NAM"), "SRC_PROC_NAME");
+}
+
+/* Every field named, and all its twins: nothing is written behind the list. */
+static void test_a_list_of_all(unused void **state)
+{
+	struct field_list list = {0};
+	struct text wrong;
+
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		assert_int_equal(field_list_parse(&list, field_table[i].name, &wrong), 0);
+	field_list_complete_families(&list);
+	assert_int_equal(list.count, FIELD_COUNT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +210,8 @@ int main(void)
 		cmocka_unit_test(test_known_by_any_part),
 		cmocka_unit_test(test_values_by_size),
 		cmocka_unit_test(test_set_names),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_a_list_of_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
