@@ -665,6 +665,8 @@ int process_table_read_base(struct process_table *table, struct process *process
 	    !(process->is_late && since_ns - identity->start_ns <= SHORT_LIFE_NS))
 		return read_begin(table, process, since_ns, now_ns, ret);
 	*ret = (struct process_usage){.taken_ns = identity->start_ns, .has_faults = true};
+	if (since_ns < ret->taken_ns)
+		ret->taken_ns = since_ns;
 	return 0;
 }
 
@@ -676,6 +678,8 @@ int process_table_read_end(struct process_table *table, struct process *process,
 	struct history_entry entry;
 	int r = process_table_sample(table, process, now_ns, least_ns, ret);
 
+	if (r == 0 && process->is_gone && base_ns < ret->taken_ns && end_ns > ret->taken_ns)
+		ret->taken_ns = end_ns;
 	if (r < 0 || process->is_late || least_ns >= ret->taken_ns)
 		return r;
 	after = history_find_after(&process->history, base_ns);

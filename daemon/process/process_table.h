@@ -108,8 +108,7 @@ const struct process_identity *process_get_identity(const struct process *proces
 int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
 			 uint64_t since_ns, struct process_usage *ret);
 
-/* What the process had used at "since_ns", the begin of a span: nothing, told as of its start, where
- * it is younger; else a sample of now or of the last 10 ms, or, where "since_ns" is more than 20 ms
+/* What the process had used at "since_ns", the begin of a span: nothing, where it is younger; else a sample of now or of the last 10 ms, or, where "since_ns" is more than 20 ms
  * ago, what the samples before and after it tell. A process that was gone when it was first
  * looked at has no sample but its end: where it began at most a second before, all that it used
  * counts, as of its start (it was started for this, and had little time for anything else); where it
@@ -121,8 +120,10 @@ int process_table_read_base(struct process_table *table, struct process *process
  * has none), which may lie long before "now_ns": between the two samples around it, as if usage had
  * risen evenly; memory is that of the sample before. Those are a sample interval apart at most, and
  * closer where the process was watched. Where the span ended before its base could be taken, the
- * next sample after the base. Of a process that is gone its end, if that is not later than "end_ns" or
- * nothing else is known. "taken_ns" tells which time it is. 0 or -ENODATA. */
+ * next sample after the base. A process that had ended by then uses nothing any more, and if it had
+ * when it was first looked at its end is all there is to tell. "taken_ns" is the time that it is true
+ * of: "end_ns", or that of the sample; a load is what was used since the base / the time since it.
+ * 0 or -ENODATA. */
 int process_table_read_end(struct process_table *table, struct process *process, uint64_t base_ns,
 			   uint64_t end_ns, uint64_t now_ns, struct process_usage *ret);
 
