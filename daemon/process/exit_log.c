@@ -75,7 +75,7 @@ static void expire(struct exit_log *log, uint64_t now_ns)
 	while ((node = list_first(&log->ages))) {
 		struct logged *logged = container_of(node, struct logged, age);
 
-		if (log->map.used < log->most && now_ns - logged->entry.seen_ns < log->keep_ns)
+		if (log->map.used < log->most && now_ns < logged->entry.seen_ns + log->keep_ns)
 			return;
 		drop(log, logged);
 	}
@@ -137,7 +137,7 @@ const struct exit_entry *exit_log_find(const struct exit_log *log, pid_t group, 
 		hash_map_find(&log->map, hash_group(log, group), match_group, &group);
 
 	if (!logged || !logged->entry.has_ended || !logged->entry.has_leader ||
-	    now_ns - logged->entry.seen_ns > log->keep_ns)
+	    now_ns > logged->entry.seen_ns + log->keep_ns)
 		return NULL;
 	return &logged->entry;
 }

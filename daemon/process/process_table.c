@@ -175,7 +175,7 @@ static void expire_remembered(struct process_table *table, uint64_t now_ns)
 		struct process *process = container_of(node, struct process, turn);
 
 		if (table->counters.remembered <= MAX_REMEMBERED &&
-		    now_ns - process->released_ns < REMEMBER_NS)
+		    now_ns < process->released_ns + REMEMBER_NS)
 			return;
 		forget(table, process);
 		table->counters.remembered--;
@@ -501,7 +501,7 @@ static struct process *find_known(struct process_table *table, struct process_id
 
 	if (!process || process->is_gone)
 		return process;
-	if (!process->has_usage || now_ns - process->usage.taken_ns >= SHARE_NS)
+	if (!process->has_usage || now_ns >= process->usage.taken_ns + SHARE_NS)
 		sample(table, process, now_ns);
 	return process->is_gone && id.start_ticks == 0 ? NULL : process;
 }
