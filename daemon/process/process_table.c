@@ -231,9 +231,12 @@ static void take_exit(struct process *process, const struct ending *ending)
 /* What is gone has no turn any more. */
 static void settle(struct process *process, uint64_t now_ns)
 {
+	uint64_t real_ns = clock_now_ns();
+
 	if (!process->is_gone || process->gone_ns)
 		return;
-	process->gone_ns = now_ns;
+	/* "now" may be that of a whole turn, and an end must not be told too early. */
+	process->gone_ns = real_ns > now_ns ? real_ns : now_ns;
 	watch_list_remove(&process->watch);
 	if (process->references)
 		list_remove(&process->turn);
@@ -416,6 +419,20 @@ static bool fits_start(const struct process_table *table, const struct exit_entr
 	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
 }
 
+/* The name of a parent that is gone as well: of an exit record that it left, if that one ran when its
+ * child started. */
+static void find_parent_name(const struct process_table *table, uint64_t child_start_ns,
+			     uint64_t now_ns, struct identity_facts *facts)
+{
+	const struct exit_entry *entry = exit_log_find(table->exit_log, facts->parent, now_ns);
+
+	if (!entry || entry->seen_ns < child_start_ns ||
+	    entry->after_ns > child_start_ns + (entry->leader.elapsed_us + 1) * 1000)
+		return;
+	snprintf(facts->parent_name, sizeof(facts->parent_name), "%s", entry->leader.name);
+	facts->has_parent_name = true;
+}
+
 /* A process of which only the exit record is left. It has no executable, and no memory but the
  * peak. */
 static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
@@ -436,6 +453,8 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	snprintf(facts.name, sizeof(facts.name), "%s", leader->name);
 	identity_read_parent(table->options.proc_fd, leader->parent, identity.id.start_ticks,
 			     &facts);
+	if (!facts.has_parent_name)
+		find_parent_name(table, identity.start_ns, entry->seen_ns, &facts);
 	users_find_name(table->users, facts.uid, entry->seen_ns, user_name);
 	process = process_new(&identity, &facts, user_name);
 	if (!process)

@@ -83,6 +83,20 @@ static void group_is_told_when_leader_and_last_thread_have_ended(void **state)
 	exit_log_free(log);
 }
 
+static void records_newer_than_the_callers_now_count(void **state)
+{
+	struct taskstats_message message = single(7, 70), other = single(8, 80);
+	struct exit_log *log;
+
+	(void)state;
+	assert_int_equal(exit_log_new(MOST, KEEP, &log), 0);
+	exit_log_add(log, &message, 1, 100);
+	exit_log_add(log, &other, 1, 90);
+	assert_non_null(exit_log_find(log, 7, 50));
+	assert_null(exit_log_find(log, 7, 101 + KEEP));
+	exit_log_free(log);
+}
+
 /* The model keeps the last addition of each pid; what the log may forget is what is older than the
  * newest MOST, or than KEEP. */
 static void log_behaves_like_the_model(void **state)
@@ -126,6 +140,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(newest_of_a_pid_is_found),
 		cmocka_unit_test(group_is_told_when_leader_and_last_thread_have_ended),
+		cmocka_unit_test(records_newer_than_the_callers_now_count),
 		cmocka_unit_test(log_behaves_like_the_model),
 	};
 
