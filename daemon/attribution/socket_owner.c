@@ -295,6 +295,10 @@ static void find_tcp(struct socket_owner *owner, const struct socket_owner_query
 	}
 	if (socket.inode != 0) {
 		tell_holder(owner, query, &socket, ret);
+		/* It was closed during the search. */
+		if (!query->query->initiator && (ret->reason == OWNERSHIP_REASON_EXITED ||
+						 ret->reason == OWNERSHIP_REASON_CLOSED))
+			tell_listeners(owner, query, ret);
 		return;
 	}
 	/* Not accepted yet, or closed before anybody looked (TIME_WAIT): whoever listens there is all
