@@ -54,7 +54,7 @@ struct daemon {
 	size_t exporter_count;
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
-	struct loop_source *sweep_timer, *sample_timer, *stop_timer;
+	struct loop_source *sweep_timer, *sample_timer, *attribution_timer, *stop_timer;
 	struct loop_source *address_source, *exit_source;
 	struct loop_source *signals[4];
 	uint64_t sweep_began_cpu_ns;
@@ -248,11 +248,18 @@ static bool is_output_closed(const struct daemon *daemon)
 	return daemon->exporter_count > 0;
 }
 
-static void on_samples_due(void *userdata, uint64_t now_ns)
+static void on_attribution_due(void *userdata, uint64_t now_ns)
 {
 	struct daemon *daemon = userdata;
 
 	attribution_expire(daemon->attribution, now_ns);
+	loop_source_set_time(daemon->attribution_timer, now_ns + NS_PER_SEC);
+}
+
+static void on_samples_due(void *userdata, uint64_t now_ns)
+{
+	struct daemon *daemon = userdata;
+
 	if (is_output_closed(daemon) && !daemon->is_stopping)
 		on_terminate(daemon, SIGPIPE);
 	loop_source_set_time(
@@ -307,14 +314,24 @@ static int open_exporters(struct daemon *daemon, bool is_terminal)
 
 static int open_attribution(struct daemon *daemon)
 {
-	struct attribution_options options = {.methods = daemon->config->attribution.methods,
-					      .proc_fd = daemon->proc_fd};
+	struct attribution_options options = {
+		.methods = daemon->config->attribution.methods,
+		.proc_fd = daemon->proc_fd,
+		.all_namespaces = daemon->config->attribution.namespaces == CONFIG_NAMESPACES_ALL};
 	int r = attribution_new(&options, &daemon->attribution);
 
 	if (r < 0) {
 		log_error("cannot ask the kernel for sockets: %s", strerror(-r));
 		return r;
 	}
+	r = attribution_get_namespaces_error(daemon->attribution);
+	if (r < 0)
+		log_warning("network namespaces other than our own are not looked at: %s%s",
+			    strerror(-r), r == -EPERM ? " (CAP_SYS_ADMIN is needed)" : "");
+	r = loop_add_timer(daemon->loop, clock_now_ns(), on_attribution_due, daemon,
+			   &daemon->attribution_timer);
+	if (r < 0)
+		return r;
 	return loop_add_io(daemon->loop, attribution_get_address_fd(daemon->attribution), EPOLLIN,
 			   on_address_change, daemon, &daemon->address_source);
 }
@@ -456,6 +473,7 @@ void daemon_free(struct daemon *daemon)
 	loop_source_free(daemon->stop_timer);
 	loop_source_free(daemon->sweep_timer);
 	loop_source_free(daemon->sample_timer);
+	loop_source_free(daemon->attribution_timer);
 	loop_source_free(daemon->address_source);
 	loop_source_free(daemon->exit_source);
 	for (size_t i = 0; i < array_length(daemon->signals); i++)

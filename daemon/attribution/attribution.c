@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The policy: what needs no method at all (another namespace, the other host's end), then the
- * configured methods in their order of trust. */
+/* The policy: whose address is it? Ours: the configured methods in their order of trust. Else another
+ * namespace's of this host: the same methods, in there. Else it is another host's.
+ *
+ * An address may be that of several namespaces (containers of two bridges, link-local ones), and where
+ * a tuple was seen does not tell whose it is. Then each is asked, and the answer is that of the only
+ * one in which the very tuple exists. */
 
 #include "attribution/attribution.h"
 
@@ -9,16 +13,20 @@
 #include <stdlib.h>
 
 #include "attribution/local_routes.h"
+#include "attribution/namespaces.h"
 #include "attribution/socket_owner.h"
 #include "attribution/trace_owner.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "config/config.h"
 
 struct attribution {
 	unsigned methods;
 	struct local_routes *routes;
 	struct socket_owner *sockets;
-	struct trace_owner *trace; /* NULL: not among the methods */
+	struct trace_owner *trace;     /* NULL: not among the methods */
+	struct namespaces *namespaces; /* NULL: not wanted, or not to be had */
+	int namespaces_error;
 	struct attribution_counters counters;
 };
 
@@ -44,6 +52,9 @@ int attribution_new(const struct attribution_options *options, struct attributio
 		if (r < 0)
 			return r;
 	}
+	if (options->all_namespaces)
+		attribution->namespaces_error =
+			namespaces_new(options->proc_fd, clock_now_ns(), &attribution->namespaces);
 	*ret = steal_pointer(&attribution);
 	return 0;
 }
@@ -52,10 +63,16 @@ void attribution_free(struct attribution *attribution)
 {
 	if (!attribution)
 		return;
+	namespaces_free(attribution->namespaces);
 	trace_owner_free(attribution->trace);
 	socket_owner_free(attribution->sockets);
 	local_routes_close(attribution->routes);
 	free(attribution);
+}
+
+int attribution_get_namespaces_error(const struct attribution *attribution)
+{
+	return attribution->namespaces_error;
 }
 
 int attribution_get_address_fd(const struct attribution *attribution)
@@ -104,6 +121,8 @@ void attribution_expire(struct attribution *attribution, uint64_t now_ns)
 {
 	if (attribution->trace)
 		trace_owner_expire(attribution->trace, now_ns);
+	if (attribution->namespaces)
+		namespaces_refresh(attribution->namespaces, now_ns);
 }
 
 /* An IPv6 socket that speaks IPv4 tells its tuple as ::ffff:a.b.c.d (trace); packets are IPv4. */
@@ -131,39 +150,164 @@ static void list_interfaces(const struct local_route *route,
 	out[i] = 0;
 }
 
-static bool find_by_trace(struct attribution *attribution, const struct ownership_query *query,
-			  uint64_t now_ns, struct ownership *ret)
+/* Whose end it is, as far as the address tells. */
+struct place {
+	const struct local_route *route;
+	struct network_namespace *namespace; /* NULL: our own */
+	bool is_only_one;		     /* that has the address */
+};
+
+static void set_none(struct ownership *answer, enum ownership_reason reason, bool is_provisional)
 {
-	int r = trace_owner_find(attribution->trace, query, now_ns, ret);
+	*answer = (struct ownership){.method = OWNERSHIP_NONE,
+				     .reason = (uint8_t)reason,
+				     .is_provisional = is_provisional};
+}
+
+static bool find_by_trace(struct attribution *attribution, const struct ownership_query *query,
+			  const struct place *place, uint64_t now_ns, struct ownership *ret)
+{
+	struct trace_owner_query question = {
+		.query = query,
+		.now_ns = now_ns,
+		.netns = place->namespace ? network_namespace_get_inode(place->namespace) : 0,
+		.is_only_owner = place->namespace && place->is_only_one};
+	int r = trace_owner_find(attribution->trace, &question, ret);
 
 	if (r == TRACE_OWNER_LOST)
 		attribution->counters.trace_lost++;
 	return r == TRACE_OWNER_FOUND;
 }
 
-static void find_owner(struct attribution *attribution, const struct ownership_query *query,
-		       uint64_t now_ns, struct ownership *ret)
+static void set_unentered(struct ownership *answer, int r)
 {
-	const struct local_route *route;
-	uint32_t interfaces[LOCAL_ROUTES_MOST_INTERFACES + 1];
-	struct socket_owner_query question = {
-		.query = query, .interfaces = interfaces, .now_ns = now_ns};
+	if (r == -ESRCH)
+		set_none(answer, OWNERSHIP_REASON_EXITED, false);
+	else
+		set_none(answer, OWNERSHIP_REASON_UNTRACKED_NAMESPACE, r != -EPERM && r != -EACCES);
+}
 
-	*ret = (struct ownership){.method = OWNERSHIP_NONE,
-				  .reason = OWNERSHIP_REASON_UNTRACKED_NAMESPACE};
-	if (query->socket.netns != 0)
+static void find_by_socket(struct attribution *attribution, const struct ownership_query *query,
+			   const struct place *place, uint64_t now_ns, struct ownership *ret)
+{
+	uint32_t interfaces[LOCAL_ROUTES_MOST_INTERFACES + 1];
+	struct socket_owner_query question = {.query = query,
+					      .interfaces = interfaces,
+					      .now_ns = now_ns,
+					      .exact_only = !place->is_only_one};
+	int r;
+
+	list_interfaces(place->route, interfaces);
+	if (place->namespace) {
+		r = namespaces_open_sockets(attribution->namespaces, place->namespace, now_ns,
+					    &question.space);
+		if (r < 0) {
+			set_unentered(ret, r);
+			return;
+		}
+	}
+	socket_owner_find(attribution->sockets, &question, ret);
+}
+
+/* The configured methods, in their order of trust. */
+static void find_at(struct attribution *attribution, const struct ownership_query *query,
+		    const struct place *place, uint64_t now_ns, struct ownership *ret)
+{
+	set_none(ret, OWNERSHIP_REASON_UNSUPPORTED, false);
+	if (attribution->trace && find_by_trace(attribution, query, place, now_ns, ret))
 		return;
-	route = local_routes_find(attribution->routes, query->socket.family, &query->socket.local);
-	if (!route) {
+	if (attribution->methods & CONFIG_METHOD_SOCK_DIAG)
+		find_by_socket(attribution, query, place, now_ns, ret);
+}
+
+/* Whether the tuple may exist there, by the answer for one namespace of several. */
+static bool is_claim(const struct ownership *answer)
+{
+	return answer->process.pid != 0 || (answer->reason != OWNERSHIP_REASON_CLOSED &&
+					    answer->reason != OWNERSHIP_REASON_AMBIGUOUS &&
+					    answer->reason != OWNERSHIP_REASON_UNSUPPORTED);
+}
+
+static void find_at_several(struct attribution *attribution, const struct ownership_query *query,
+			    const struct namespace_match *matches, size_t count, uint64_t now_ns,
+			    struct ownership *ret)
+{
+	struct ownership found = {0};
+	size_t claims = 0;
+
+	attribution->counters.namespace_shared++;
+	for (size_t i = 0; i < count && i < NAMESPACES_MOST_MATCHES; i++) {
+		struct place place = {.route = matches[i].route, .namespace = matches[i].namespace};
+		struct ownership answer;
+
+		find_at(attribution, query, &place, now_ns, &answer);
+		if (!is_claim(&answer))
+			continue;
+		found = answer;
+		claims++;
+	}
+	if (claims == 1 && count <= NAMESPACES_MOST_MATCHES)
+		*ret = found;
+	else /* A connection that is accepted later exists in one of them only. */
+		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS, !query->initiator);
+}
+
+static void find_elsewhere(struct attribution *attribution, const struct ownership_query *query,
+			   uint64_t now_ns, struct ownership *ret)
+{
+	struct namespace_match matches[NAMESPACES_MOST_MATCHES];
+	struct namespaces_question question = {.family = query->socket.family,
+					       .address = query->socket.local,
+					       .when_ns = query->when_ns,
+					       .now_ns = now_ns};
+	ssize_t count = 0;
+
+	if (attribution->namespaces)
+		count = namespaces_find(attribution->namespaces, &question, matches);
+	if (count == 0) {
 		*ret = (struct ownership){.method = OWNERSHIP_REMOTE};
 		return;
 	}
-	ret->reason = OWNERSHIP_REASON_UNSUPPORTED;
-	list_interfaces(route, interfaces);
-	if (attribution->trace && find_by_trace(attribution, query, now_ns, ret))
+	if (count < 0) {
+		set_none(ret, OWNERSHIP_REASON_BUSY, true);
 		return;
-	if (attribution->methods & CONFIG_METHOD_SOCK_DIAG)
-		socket_owner_find(attribution->sockets, &question, ret);
+	}
+	attribution->counters.namespace_answers++;
+	if (count == 1) {
+		struct place place = {.route = matches[0].route,
+				      .namespace = matches[0].namespace,
+				      .is_only_one = true};
+
+		find_at(attribution, query, &place, now_ns, ret);
+		return;
+	}
+	find_at_several(attribution, query, matches, (size_t)count, now_ns, ret);
+}
+
+static void find_owner(struct attribution *attribution, const struct ownership_query *query,
+		       uint64_t now_ns, struct ownership *ret)
+{
+	struct place place = {.is_only_one = true};
+
+	if (query->socket.netns != 0) {
+		set_none(ret, OWNERSHIP_REASON_UNTRACKED_NAMESPACE, false);
+		return;
+	}
+	place.route =
+		local_routes_find(attribution->routes, query->socket.family, &query->socket.local);
+	if (place.route)
+		find_at(attribution, query, &place, now_ns, ret);
+	else
+		find_elsewhere(attribution, query, now_ns, ret);
+}
+
+static void update_namespace_counters(struct attribution *attribution)
+{
+	const struct namespaces_counters *namespaces =
+		namespaces_get_counters(attribution->namespaces);
+
+	attribution->counters.namespaces = namespaces->known;
+	attribution->counters.namespace_errors = namespaces->unentered;
 }
 
 static void update_counters(struct attribution *attribution, const struct ownership *answer)
@@ -179,6 +323,8 @@ static void update_counters(struct attribution *attribution, const struct owners
 		counters->reasons[answer->reason]++;
 	if (attribution->trace)
 		counters->trace_records = trace_owner_get_counters(attribution->trace)->added;
+	if (attribution->namespaces)
+		update_namespace_counters(attribution);
 	counters->socket_queries = sockets->queries;
 	counters->socket_errors = sockets->errors;
 	counters->inode_hits = inodes->hits;

@@ -5,6 +5,7 @@
  * guesses in silence: see struct ownership. Answers within the call (netlink questions to the
  * kernel and reads below /proc); never waits on another process. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "flow/flow_event.h"
@@ -13,8 +14,9 @@
 struct attribution;
 
 struct attribution_options {
-	unsigned methods; /* CONFIG_METHOD_ bits */
-	int proc_fd;	  /* borrowed descriptor of /proc */
+	unsigned methods;    /* CONFIG_METHOD_ bits */
+	int proc_fd;	     /* borrowed descriptor of /proc */
+	bool all_namespaces; /* not only ours, see attribution/namespaces.h */
 };
 
 /* What was asked and how it was answered, since the start. */
@@ -30,11 +32,19 @@ struct attribution_counters {
 	uint64_t inode_stale;	    /* cache entries that verification threw out */
 	uint64_t processes_scanned; /* /proc/PID/fd directories read */
 	uint64_t scans_refused;	    /* the budget of directory reads was used up */
+	uint64_t namespaces;	    /* other ones that are known now */
+	uint64_t namespace_answers; /* questions about an address of another namespace */
+	uint64_t namespace_shared;  /* ... that several have */
+	uint64_t namespace_errors;  /* namespaces that could not be entered */
 };
 
 /* 0; a negative errno when the sockets cannot be opened. */
 int attribution_new(const struct attribution_options *options, struct attribution **ret);
 void attribution_free(struct attribution *attribution);
+
+/* Whether other namespaces are looked at: 0, or why not: -EPERM (CAP_SYS_ADMIN is missing) or another
+ * negative errno; then all goes on as without all_namespaces. */
+int attribution_get_namespaces_error(const struct attribution *attribution);
 
 /* Descriptor that becomes readable when this host's addresses change; then call
  * attribution_on_address_change(). */
@@ -52,7 +62,7 @@ void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uin
 void attribution_forget_port(struct attribution *attribution, uint16_t port);
 /* Trace is not to be had after all: the method is left out from here on. */
 void attribution_drop_trace(struct attribution *attribution);
-/* Forgets what is too old to be asked for; to be called once a second or so. */
+/* Forgets what is too old to be asked for, and looks for new namespaces; to be called once a second. */
 void attribution_expire(struct attribution *attribution, uint64_t now_ns);
 
 /* An end with a multicast or broadcast address is OWNERSHIP_REMOTE: every member socket gets a

@@ -239,11 +239,19 @@ static int open_announcements(struct local_routes *routes)
 	return r;
 }
 
+/* Before kernel 4.20 there is no such option: the dump is longer and we select. */
+static void ask_strictly(struct netlink_channel *channel)
+{
+	int on = 1;
+
+	(void)setsockopt(netlink_channel_get_fd(channel), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on,
+			 sizeof(on));
+}
+
 int local_routes_open(struct local_routes **ret)
 {
 	cleanup(local_routes_close_cleanup) struct local_routes *routes =
 		calloc(1, sizeof(*routes));
-	int on = 1;
 	int r;
 
 	if (!routes)
@@ -256,14 +264,50 @@ int local_routes_open(struct local_routes **ret)
 	r = netlink_channel_open(NETLINK_ROUTE, &routes->questions);
 	if (r < 0)
 		return r;
-	/* Before kernel 4.20 there is no such option: the dump is longer and we select. */
-	(void)setsockopt(netlink_channel_get_fd(routes->questions), SOL_NETLINK,
-			 NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	ask_strictly(routes->questions);
 	r = load(routes);
 	if (r < 0)
 		return r;
 	*ret = steal_pointer(&routes);
 	return 0;
+}
+
+int local_routes_read_in(int netns_fd, struct local_routes **ret)
+{
+	cleanup(local_routes_close_cleanup) struct local_routes *routes =
+		calloc(1, sizeof(*routes));
+	int r;
+
+	if (!routes)
+		return -ENOMEM;
+	routes->seed = hash_seed_new();
+	r = netlink_channel_open_in(NETLINK_ROUTE, netns_fd, &routes->questions);
+	if (r < 0)
+		return r;
+	ask_strictly(routes->questions);
+	r = load(routes);
+	netlink_channel_close(steal_pointer(&routes->questions));
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&routes);
+	return 0;
+}
+
+const struct local_route *local_routes_next(const struct local_routes *routes, size_t *position)
+{
+	const struct route_set *set = &routes->set;
+
+	/* The prefixes stand behind the slots of the hosts. */
+	if (*position < set->hosts.size) {
+		const struct local_route *route = hash_map_next(&set->hosts, position);
+
+		if (route)
+			return route;
+		*position = set->hosts.size;
+	}
+	if (*position - set->hosts.size >= set->prefix_count)
+		return NULL;
+	return &set->prefixes[(*position)++ - set->hosts.size];
 }
 
 void local_routes_close(struct local_routes *routes)

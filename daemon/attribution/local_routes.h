@@ -30,6 +30,13 @@ struct local_route {
 int local_routes_open(struct local_routes **ret);
 void local_routes_close(struct local_routes *routes);
 
+/* The routes of another network namespace as they are now: a picture that holds no descriptor and
+ * so does not keep the namespace alive; local_routes_get_fd() and local_routes_refresh() are not for
+ * it. 0, or a negative errno. */
+int local_routes_read_in(int netns_fd, struct local_routes **ret);
+/* Walks all: start with *position == 0; NULL at the end. */
+const struct local_route *local_routes_next(const struct local_routes *routes, size_t *position);
+
 /* The route that makes the address local, borrowed until the next refresh, or NULL. */
 const struct local_route *local_routes_find(const struct local_routes *routes,
 					    enum ip_family family,

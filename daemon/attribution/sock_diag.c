@@ -218,7 +218,8 @@ bool sock_diag_has_protocol(const struct sock_diag *diag, uint8_t protocol)
 	return diag->has_protocol[protocol];
 }
 
-int sock_diag_open(struct sock_diag **ret)
+/* "netns_fd" -1: in the thread's own namespace. */
+static int open_diag(int netns_fd, struct sock_diag **ret)
 {
 	cleanup(sock_diag_close_cleanup) struct sock_diag *diag = calloc(1, sizeof(*diag));
 	struct listing nothing = {.on_socket = ignore_socket};
@@ -226,7 +227,8 @@ int sock_diag_open(struct sock_diag **ret)
 
 	if (!diag)
 		return -ENOMEM;
-	r = netlink_channel_open(NETLINK_SOCK_DIAG, &diag->channel);
+	r = netns_fd < 0 ? netlink_channel_open(NETLINK_SOCK_DIAG, &diag->channel)
+			 : netlink_channel_open_in(NETLINK_SOCK_DIAG, netns_fd, &diag->channel);
 	if (r < 0)
 		return r;
 	/* A dump without a handler fails; one that selects no state ends at once, empty. */
@@ -235,6 +237,16 @@ int sock_diag_open(struct sock_diag **ret)
 			list_family(diag, AF_INET, probed_protocols[i], 0, 0, &nothing) >= 0;
 	*ret = steal_pointer(&diag);
 	return 0;
+}
+
+int sock_diag_open(struct sock_diag **ret)
+{
+	return open_diag(-1, ret);
+}
+
+int sock_diag_open_in(int netns_fd, struct sock_diag **ret)
+{
+	return open_diag(netns_fd, ret);
 }
 
 void sock_diag_close(struct sock_diag *diag)

@@ -47,6 +47,9 @@ enum { SOCK_DIAG_REQUEST_SIZE = NLMSG_HDRLEN + 56 };
 
 /* 0, or a negative errno. Asks once which protocols the kernel can look up. */
 int sock_diag_open(struct sock_diag **ret);
+/* The same for the network namespace that "netns_fd" refers to (CAP_SYS_ADMIN). What is returned
+ * keeps that namespace alive until it is closed. */
+int sock_diag_open_in(int netns_fd, struct sock_diag **ret);
 void sock_diag_close(struct sock_diag *diag);
 
 /* Whether the kernel has a diag part for this protocol. A request for one without answers -ENOENT,

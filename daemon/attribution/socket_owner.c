@@ -18,9 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "attribution/port_sockets.h"
-#include "attribution/raw_sockets.h"
-#include "attribution/sock_diag.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
@@ -33,10 +30,8 @@ enum { MOST_COMPARED = 16 };
 #define RAW_START_NS (10 * NS_PER_SEC)
 
 struct socket_owner {
-	struct sock_diag *diag;
-	struct port_sockets *ports;
+	struct socket_space *own;
 	struct inode_map *inodes;
-	int proc_fd;
 	uint64_t tick_ns;
 	struct socket_owner_counters counters;
 };
@@ -51,12 +46,8 @@ int socket_owner_new(int proc_fd, struct socket_owner **ret)
 
 	if (!owner)
 		return -ENOMEM;
-	owner->proc_fd = proc_fd;
 	owner->tick_ns = NS_PER_SEC / (uint64_t)(ticks > 0 ? ticks : 100);
-	r = sock_diag_open(&owner->diag);
-	if (r < 0)
-		return r;
-	r = port_sockets_new(owner->diag, &owner->ports);
+	r = socket_space_open(proc_fd, -1, 0, &owner->own);
 	if (r < 0)
 		return r;
 	r = inode_map_new(proc_fd, &owner->inodes);
@@ -71,9 +62,14 @@ void socket_owner_free(struct socket_owner *owner)
 	if (!owner)
 		return;
 	inode_map_free(owner->inodes);
-	port_sockets_free(owner->ports);
-	sock_diag_close(owner->diag);
+	socket_space_close(owner->own);
 	free(owner);
+}
+
+static const struct socket_space *space_of(const struct socket_owner *owner,
+					   const struct socket_owner_query *query)
+{
+	return query->space ? query->space : owner->own;
 }
 
 static void set_none(struct ownership *answer, enum ownership_reason reason)
@@ -120,17 +116,18 @@ static int find_socket(struct socket_owner *owner, const struct socket_owner_que
 		       struct sock_diag_socket *ret)
 {
 	const struct socket_tuple *tuple = &query->query->socket;
+	struct sock_diag *diag = space_of(owner, query)->diag;
 	int r;
 
 	owner->counters.queries++;
-	r = sock_diag_find(owner->diag, tuple, 0, ret);
+	r = sock_diag_find(diag, tuple, 0, ret);
 	for (size_t i = 0; query->interfaces[i]; i++) {
 		struct sock_diag_socket other;
 
 		if (r != -ENOENT && !(r == 0 && ret->state == SOCK_DIAG_LISTEN))
 			break;
 		owner->counters.queries++;
-		if (sock_diag_find(owner->diag, tuple, query->interfaces[i], &other) == 0) {
+		if (sock_diag_find(diag, tuple, query->interfaces[i], &other) == 0) {
 			*ret = other;
 			r = 0;
 		}
@@ -146,6 +143,7 @@ static enum ownership_reason reason_of(int r)
 	case -ENOENT:
 		return OWNERSHIP_REASON_CLOSED;
 	case -EPROTONOSUPPORT:
+	case -EOPNOTSUPP:
 		return OWNERSHIP_REASON_UNSUPPORTED;
 	case -EPERM:
 	case -EACCES:
@@ -257,7 +255,8 @@ static void tell_listeners(struct socket_owner *owner, const struct socket_owner
 	int r;
 
 	owner->counters.queries++;
-	r = port_sockets_find(owner->ports, &query->query->socket, 0, query->now_ns, &matches);
+	r = port_sockets_find(space_of(owner, query)->ports, &query->query->socket, 0,
+			      query->now_ns, &matches);
 	if (r < 0 || matches.count == 0) {
 		set_none(ret, r < 0 ? reason_of(r) : OWNERSHIP_REASON_CLOSED);
 		return;
@@ -272,12 +271,16 @@ static void find_tcp(struct socket_owner *owner, const struct socket_owner_query
 	struct sock_diag_socket socket;
 	int r = find_socket(owner, query, &socket);
 
-	if (r == -ENOENT && !query->query->initiator) {
+	if (r == -ENOENT && !query->query->initiator && !query->exact_only) {
 		tell_listeners(owner, query, ret);
 		return;
 	}
 	if (r < 0) {
 		set_none(ret, reason_of(r));
+		return;
+	}
+	if (query->exact_only && (socket.state == SOCK_DIAG_LISTEN || socket.inode == 0)) {
+		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
 		return;
 	}
 	set_socket(ret, &socket);
@@ -317,8 +320,8 @@ static void tell_sender(struct socket_owner *owner, const struct socket_owner_qu
 	int r;
 
 	owner->counters.queries++;
-	r = port_sockets_find(owner->ports, &query->query->socket, socket->inode, query->now_ns,
-			      &matches);
+	r = port_sockets_find(space_of(owner, query)->ports, &query->query->socket, socket->inode,
+			      query->now_ns, &matches);
 	if (r < 0) {
 		set_none(ret, reason_of(r));
 		return;
@@ -341,6 +344,8 @@ static void find_udp(struct socket_owner *owner, const struct socket_owner_query
 
 	if (r < 0)
 		set_none(ret, reason_of(r));
+	else if (socket.remote_port == 0 && query->exact_only)
+		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
 	else if (socket.remote_port != 0 || !query->query->initiator)
 		tell_holder(owner, query, &socket, ret);
 	else
@@ -376,8 +381,12 @@ static void find_raw(struct socket_owner *owner, const struct socket_owner_query
 	set_none(ret, OWNERSHIP_REASON_KERNEL);
 	if (!query->query->initiator)
 		return;
+	if (query->exact_only) {
+		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
+		return;
+	}
 	owner->counters.queries++;
-	r = raw_sockets_find(owner->proc_fd, &query->query->socket, &raw);
+	r = socket_space_find_raw(space_of(owner, query), &query->query->socket, &raw);
 	if (r == RAW_SOCKETS_NONE) {
 		/* The sender of an echo request that is gone; other protocols are the kernel's. */
 		if (query->query->socket.echo_id != 0)

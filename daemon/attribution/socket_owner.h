@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "attribution/inode_map.h"
+#include "attribution/socket_space.h"
 #include "flow/ownership.h"
 
 struct socket_owner;
@@ -16,6 +17,11 @@ struct socket_owner_query {
 	const struct ownership_query *query; /* its IPv4 addresses are not written as IPv6 */
 	const uint32_t *interfaces;	     /* that the local address stands on, ended by 0 */
 	uint64_t now_ns;
+	/* The namespace that the tuple is of; NULL: the one that the owner was made in. */
+	const struct socket_space *space;
+	/* Another namespace has the address too: only a socket connected to exactly this tuple is
+	 * taken, else the answer is "ambiguous". */
+	bool exact_only;
 };
 
 struct socket_owner_counters {

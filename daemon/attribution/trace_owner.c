@@ -95,9 +95,24 @@ void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns)
 	trace_processes_expire(owner->processes, now_ns);
 }
 
-static bool is_in_our_namespace(void *userdata, const struct ownership_act *act)
+struct acceptance {
+	const struct trace_owner *owner;
+	const struct trace_owner_query *query;
+	ino_t netns; /* that is asked about */
+};
+
+/* "is_itself": of the process, not of an ancestor. */
+static bool is_right_namespace(const struct acceptance *acceptance, ino_t netns, bool is_itself)
 {
-	const struct trace_owner *owner = userdata;
+	if (netns == acceptance->netns)
+		return true;
+	return !is_itself && netns == acceptance->owner->netns && acceptance->query->is_only_owner;
+}
+
+static bool is_in_namespace(void *userdata, const struct ownership_act *act)
+{
+	const struct acceptance *acceptance = userdata;
+	const struct trace_owner *owner = acceptance->owner;
 	pid_t pid = act->pid;
 
 	for (int i = 0; i < MOST_ANCESTORS && pid > 0; i++) {
@@ -108,25 +123,29 @@ static bool is_in_our_namespace(void *userdata, const struct ownership_act *act)
 		snprintf(path, sizeof(path), "%d/ns/net", pid);
 		netns = read_netns(owner->proc_fd, path);
 		if (netns)
-			return netns == owner->netns;
+			return is_right_namespace(acceptance, netns, i == 0);
 		process = trace_processes_find(owner->processes, pid, act->first_ns);
 		if (!process)
 			break;
 		pid = process->parent;
 	}
-	/* The whole family is gone: a tuple of ours and a time of ours are what is left to go by. */
-	return true;
+	/* The whole family is gone: the tuple and the time are what is left to go by. */
+	return acceptance->netns == owner->netns || acceptance->query->is_only_owner;
 }
 
-int trace_owner_find(struct trace_owner *owner, const struct ownership_query *query,
-		     uint64_t now_ns, struct ownership *ret)
+int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
+		     struct ownership *ret)
 {
+	struct acceptance acceptance = {.owner = owner,
+					.query = query,
+					.netns = query->netns ? query->netns : owner->netns};
 	struct ownership_ranges_query question = {
-		.socket = query->socket,
-		.earliest_ns = query->not_before_ns ? query->not_before_ns : query->when_ns,
-		.latest_ns = query->initiator ? query->when_ns : now_ns,
-		.accept = is_in_our_namespace,
-		.userdata = owner,
+		.socket = query->query->socket,
+		.earliest_ns = query->query->not_before_ns ? query->query->not_before_ns
+							   : query->query->when_ns,
+		.latest_ns = query->query->initiator ? query->query->when_ns : query->now_ns,
+		.accept = is_in_namespace,
+		.userdata = &acceptance,
 	};
 	struct ownership_range range;
 	int r = ownership_ranges_find(owner->ranges, &question, &range);

@@ -3,7 +3,7 @@
 
 /* The method "trace": who was seen, in its own context, to send from a tuple or to connect it. What
  * the tracepoints do not tell is the network namespace: it is the process's, or where that is gone its
- * nearest living ancestor's, that has to be ours. */
+ * nearest living ancestor's, that has to be the one that has the address. */
 
 #include <stdint.h>
 
@@ -33,8 +33,18 @@ void trace_owner_forget_port(struct trace_owner *owner, uint16_t port);
 /* Forgets what is too old to be asked for; once a second is enough. */
 void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns);
 
+struct trace_owner_query {
+	const struct ownership_query *query;
+	uint64_t now_ns;
+	ino_t netns; /* of the namespace that the tuple is of; 0: our own */
+	/* No other namespace has the address. Where the process and its family are gone, or what is
+	 * left of it is in our own namespace (which does not have the address, so the process had gone
+	 * into another), this is what is left to go by. */
+	bool is_only_owner;
+};
+
 /* One of the outcomes; *ret is written with TRACE_OWNER_FOUND: pid, start_ticks 0, acted_ns. */
-int trace_owner_find(struct trace_owner *owner, const struct ownership_query *query,
-		     uint64_t now_ns, struct ownership *ret);
+int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
+		     struct ownership *ret);
 
 const struct ownership_ranges_counters *trace_owner_get_counters(const struct trace_owner *owner);

@@ -25,6 +25,8 @@ enum config_transport {
 };
 enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
 
+enum config_namespaces { CONFIG_NAMESPACES_ALL, CONFIG_NAMESPACES_HOST };
+
 /* Bits of attribution.methods. */
 enum { CONFIG_METHOD_SOCK_DIAG = 1 << 0, CONFIG_METHOD_TRACE = 1 << 1 };
 
@@ -49,6 +51,7 @@ struct config_conntrack {
 
 struct config_attribution {
 	unsigned methods; /* CONFIG_METHOD_ */
+	enum config_namespaces namespaces;
 };
 
 struct config_processes {

@@ -20,6 +20,9 @@ static const struct config_word activations[] = {
 static const struct config_word methods[] = {
 	{"trace", CONFIG_METHOD_TRACE}, {"sock_diag", CONFIG_METHOD_SOCK_DIAG}, {NULL, 0}};
 
+static const struct config_word namespaces[] = {
+	{"all", CONFIG_NAMESPACES_ALL}, {"host", CONFIG_NAMESPACES_HOST}, {NULL, 0}};
+
 static const struct config_word exporter_types[] = {{"json", CONFIG_EXPORTER_JSON},
 						    {"netflow9", CONFIG_EXPORTER_NETFLOW9},
 						    {"ipfix", CONFIG_EXPORTER_IPFIX},
@@ -98,6 +101,12 @@ const struct config_key config_keys[] = {
 	 .comment = "How the process behind a flow is found. trace: the kernel's tracepoints tell "
 		    "who\n"
 		    "sends; sock_diag: the socket is looked up."},
+	{KEY(attribution, namespaces, "namespaces", WORD), .default_text = "all",
+	 .words = namespaces,
+	 .comment =
+		 "Whose processes: those of all network namespaces of this host (containers), or "
+		 "only\n"
+		 "those of the daemon's own."},
 
 	{KEY(processes, sample_interval_ns, "sample_interval", DURATION), .default_text = "1s",
 	 .least = "10ms", .most = "1h",

@@ -85,6 +85,8 @@ class Daemon:
         self.config_path = self.directory / "procflow.yaml"
         self.config_path.write_text(to_yaml(merge({
             "flows": {"active_timeout": "60s", "idle_timeout": "30s"},
+            # The namespaces of a test stand for other hosts.
+            "attribution": {"namespaces": "host"},
             # One setting for the whole machine: tests that need it hold a lock.
             "processes": {"delay_accounting": False},
             "exporters": [{"type": "json", "to": f"file://{self.records_path}"}],

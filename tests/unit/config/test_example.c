@@ -31,6 +31,7 @@ static void assert_default_sections(const struct config *config)
 	assert_int_equal(config->conntrack.receive_buffer_max_bytes, 128 << 20);
 	assert_int_equal(config->attribution.methods,
 			 CONFIG_METHOD_TRACE | CONFIG_METHOD_SOCK_DIAG);
+	assert_int_equal(config->attribution.namespaces, CONFIG_NAMESPACES_ALL);
 	assert_int_equal(config->processes.sample_interval_ns, NS_PER_SEC);
 	assert_true(config->processes.delay_accounting);
 	assert_int_equal(config->log.level, LOG_LEVEL_NOTICE);

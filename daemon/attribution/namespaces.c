@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* A namespace is its nsfs inode, which the kernel gives to the next one as soon as it has ended. So
+ * each is remembered with a witness, the path of a process or a mount that it was seen by, and when
+ * the witness is gone it may be another: its sockets are closed and its addresses read anew. */
+
+#include "attribution/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "attribution/namespace_addresses.h"
+#include "attribution/namespace_list.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/hash.h"
+
+/* The share of the time that looks may take, 1 in so many; and sockets of how many namespaces are
+ * open, each a descriptor and a few pages. */
+enum { LOOK_SHARE = 100, MOST_OPEN = 128, ASKED_SLOTS = 4096 };
+#define LOOK_INTERVAL_NS  NS_PER_SEC
+#define LOOK_SHORTEST_NS  (20 * NS_PER_MS)
+#define YOUNG_NS	  (10 * NS_PER_SEC)
+#define READ_INTERVAL_NS  (5 * NS_PER_SEC)
+#define ASKED_INTERVAL_NS (10 * NS_PER_SEC)
+#define KEEP_ENDED_NS	  (5 * NS_PER_SEC)
+#define IDLE_NS		  (2 * NS_PER_SEC)
+
+struct network_namespace {
+	ino_t inode;
+	pid_t pid;	  /* a process in it, or 0 */
+	char *witness;	  /* below /proc */
+	char *newcomer;	  /* seen in this look: the next witness */
+	bool has_witness; /* ... was seen in this look */
+	uint64_t look;	  /* the last one that saw it */
+	uint64_t found_ns, read_ns, used_ns;
+	uint64_t ended_ns; /* 0: it has not */
+	struct list_node addresses;
+	struct socket_space *sockets; /* NULL: closed */
+	struct list_node open;
+};
+
+struct asked_address {
+	uint64_t hash, when_ns;
+};
+
+struct namespaces {
+	int proc_fd;
+	ino_t own;
+	uint64_t seed;
+	struct hash_map known; /* by inode */
+	struct namespace_addresses addresses;
+	struct list_node open; /* with sockets, least recently used first */
+	uint64_t look, looked_ns, next_look_ns;
+	struct asked_address asked[ASKED_SLOTS];
+	struct namespaces_counters counters;
+};
+
+DEFINE_CLEANUP(struct namespaces *, namespaces_free);
+DEFINE_CLEANUP(struct local_routes *, local_routes_close);
+
+static bool is_inode(const void *value, const void *key)
+{
+	return ((const struct network_namespace *)value)->inode == *(const ino_t *)key;
+}
+
+static uint64_t hash_inode(const struct namespaces *namespaces, ino_t inode)
+{
+	return hash_u64(namespaces->seed, inode);
+}
+
+static void close_sockets(struct namespaces *namespaces, struct network_namespace *namespace)
+{
+	if (!namespace->sockets)
+		return;
+	socket_space_close(namespace->sockets);
+	namespace->sockets = NULL;
+	list_remove(&namespace->open);
+	namespaces->counters.open--;
+}
+
+static void free_namespace(struct namespaces *namespaces, struct network_namespace *namespace)
+{
+	close_sockets(namespaces, namespace);
+	namespace_addresses_remove(&namespaces->addresses, &namespace->addresses);
+	free(namespace->witness);
+	free(namespace->newcomer);
+	free(namespace);
+	namespaces->counters.known--;
+}
+
+void namespaces_free(struct namespaces *namespaces)
+{
+	struct network_namespace *namespace;
+	size_t position = 0;
+
+	if (!namespaces)
+		return;
+	while ((namespace = hash_map_next(&namespaces->known, &position)))
+		free_namespace(namespaces, namespace);
+	hash_map_fini(&namespaces->known);
+	namespace_addresses_fini(&namespaces->addresses);
+	free(namespaces);
+}
+
+static struct network_namespace *add_namespace(struct namespaces *namespaces,
+					       const struct found_namespace *found)
+{
+	struct network_namespace *namespace = calloc(1, sizeof(*namespace));
+
+	if (!namespace)
+		return NULL;
+	namespace->inode = found->inode;
+	namespace->found_ns = namespaces->looked_ns;
+	list_init(&namespace->addresses);
+	list_init(&namespace->open);
+	namespace->witness = strdup(found->path);
+	if (!namespace->witness ||
+	    hash_map_add(&namespaces->known, hash_inode(namespaces, found->inode), namespace) < 0) {
+		free(namespace->witness);
+		free(namespace);
+		return NULL;
+	}
+	namespaces->counters.known++;
+	return namespace;
+}
+
+static void on_found(const struct found_namespace *found, void *userdata)
+{
+	struct namespaces *namespaces = userdata;
+	struct network_namespace *namespace;
+
+	if (found->inode == namespaces->own)
+		return;
+	namespace = hash_map_find(&namespaces->known, hash_inode(namespaces, found->inode),
+				  is_inode, &found->inode);
+	if (!namespace)
+	namespace = add_namespace(namespaces, found);
+	if (!namespace)
+		return;
+	if (namespace->look != namespaces->look) {
+		namespace->look = namespaces->look;
+		namespace->has_witness = false;
+		namespace->pid = found->pid;
+	}
+	if (namespace->has_witness)
+		return;
+	if (strcmp(found->path, namespace->witness) == 0)
+	namespace->has_witness = true;
+	else if (!namespace->newcomer) namespace->newcomer = strdup(found->path);
+}
+
+/* The inode is seen again, but by others only, or after it was not seen: it may have been given out
+ * anew. */
+static void begin_anew(struct namespaces *namespaces, struct network_namespace *namespace)
+{
+	close_sockets(namespaces, namespace);
+	if (namespace->ended_ns) {
+		namespace_addresses_remove(&namespaces->addresses, &namespace->addresses);
+		namespace->found_ns = namespaces->looked_ns;
+	}
+	namespace->ended_ns = 0;
+	namespace->read_ns = 0;
+	if (namespace->newcomer && !namespace->has_witness) {
+		free(namespace->witness);
+		namespace->witness = steal_pointer(&namespace->newcomer);
+	}
+}
+
+/* Of a namespace that still is the one that it was. The descriptor, or a negative errno. */
+static int enter(const struct namespaces *namespaces, const struct network_namespace *namespace)
+{
+	cleanup_close int fd =
+		openat(namespaces->proc_fd, namespace->witness, O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	return status.st_ino == namespace->inode ? steal_fd(&fd) : -ESRCH;
+}
+
+/* On an error the old addresses stay: the next look decides. */
+static void read_addresses(struct namespaces *namespaces, struct network_namespace *namespace)
+{
+	cleanup(local_routes_close_cleanup) struct local_routes *routes = NULL;
+	cleanup_close int fd = enter(namespaces, namespace);
+	const struct local_route *route;
+	size_t position = 0;
+
+	if (fd < 0 || local_routes_read_in(fd, &routes) < 0) {
+		namespaces->counters.unentered++;
+		return;
+	}
+	namespaces->counters.address_reads++;
+	namespace->read_ns = namespaces->looked_ns;
+	namespace_addresses_remove(&namespaces->addresses, &namespace->addresses);
+	while ((route = local_routes_next(routes, &position)))
+		(void)namespace_addresses_add(&namespaces->addresses, route, namespace,
+					      &namespace->addresses);
+}
+
+/* Whether it is to be forgotten. */
+static bool look_at(struct namespaces *namespaces, struct network_namespace *namespace)
+{
+	uint64_t now_ns = namespaces->looked_ns;
+
+	if (namespace->look != namespaces->look) {
+		close_sockets(namespaces, namespace);
+		if (!namespace->ended_ns)
+		namespace->ended_ns = now_ns;
+		return now_ns - namespace->ended_ns >= KEEP_ENDED_NS;
+	}
+	if (namespace->ended_ns || !namespace->has_witness)
+		begin_anew(namespaces, namespace);
+	free(steal_pointer(&namespace->newcomer));
+	if (now_ns - namespace->used_ns >= IDLE_NS)
+		close_sockets(namespaces, namespace);
+	if (namespace->read_ns == 0 || now_ns - namespace->found_ns < YOUNG_NS ||
+	    now_ns - namespace->read_ns >= READ_INTERVAL_NS)
+		read_addresses(namespaces, namespace);
+	return false;
+}
+
+static void forget(struct namespaces *namespaces, struct network_namespace *namespace)
+{
+	ino_t inode = namespace->inode;
+
+	hash_map_remove(&namespaces->known, hash_inode(namespaces, inode), is_inode, &inode);
+	free_namespace(namespaces, namespace);
+}
+
+/* 0 or a negative errno: what is known stays as it is. */
+static int look(struct namespaces *namespaces, uint64_t now_ns)
+{
+	uint64_t begin_ns = clock_now_ns();
+	struct network_namespace *namespace, *ended[64];
+	size_t position = 0, ended_count = 0;
+	ssize_t count;
+
+	namespaces->look++;
+	namespaces->looked_ns = now_ns;
+	namespaces->counters.looks++;
+	count = namespace_list_read(namespaces->proc_fd, on_found, namespaces);
+	if (count < 0)
+		return (int)count;
+	while ((namespace = hash_map_next(&namespaces->known, &position)))
+		if (look_at(namespaces, namespace) && ended_count < array_length(ended))
+			ended[ended_count++] = namespace;
+	/* What is left over is forgotten after the next look. */
+	for (size_t i = 0; i < ended_count; i++)
+		forget(namespaces, ended[i]);
+	namespaces->next_look_ns = now_ns + (clock_now_ns() - begin_ns) * LOOK_SHARE;
+	if (namespaces->next_look_ns < now_ns + LOOK_SHORTEST_NS)
+		namespaces->next_look_ns = now_ns + LOOK_SHORTEST_NS;
+	return 0;
+}
+
+/* Going into one's own namespace needs the same right as going into another. */
+static int check_right(int proc_fd, ino_t *ret_own)
+{
+	cleanup_close int fd = openat(proc_fd, "thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || setns(fd, CLONE_NEWNET) < 0)
+		return -errno;
+	*ret_own = status.st_ino;
+	return 0;
+}
+
+int namespaces_new(int proc_fd, uint64_t now_ns, struct namespaces **ret)
+{
+	cleanup(namespaces_free_cleanup) struct namespaces *namespaces =
+		calloc(1, sizeof(*namespaces));
+	int r;
+
+	if (!namespaces)
+		return -ENOMEM;
+	namespaces->proc_fd = proc_fd;
+	namespaces->seed = hash_seed_new();
+	namespace_addresses_init(&namespaces->addresses);
+	list_init(&namespaces->open);
+	r = check_right(proc_fd, &namespaces->own);
+	if (r < 0)
+		return r;
+	r = look(namespaces, now_ns);
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&namespaces);
+	return 0;
+}
+
+void namespaces_refresh(struct namespaces *namespaces, uint64_t now_ns)
+{
+	if (now_ns >= namespaces->next_look_ns &&
+	    now_ns - namespaces->looked_ns >= LOOK_INTERVAL_NS - LOOK_SHORTEST_NS)
+		(void)look(namespaces, now_ns);
+}
+
+/* Addresses that containers are given: RFC 1918, RFC 6598, RFC 4193, link-local ones. */
+static bool is_private(enum ip_family family, const struct ip_address *address)
+{
+	static const struct {
+		uint8_t family, bits, bytes[2];
+	} nets[] = {{IP_FAMILY_V4, 8, {10}},	     {IP_FAMILY_V4, 12, {172, 16}},
+		    {IP_FAMILY_V4, 16, {192, 168}},  {IP_FAMILY_V4, 10, {100, 64}},
+		    {IP_FAMILY_V4, 16, {169, 254}},  {IP_FAMILY_V6, 7, {0xfc}},
+		    {IP_FAMILY_V6, 10, {0xfe, 0x80}}};
+
+	for (size_t i = 0; i < array_length(nets); i++) {
+		struct ip_address prefix = {{nets[i].bytes[0], nets[i].bytes[1]}};
+
+		if (nets[i].family == family &&
+		    ip_address_has_prefix(address, &prefix, nets[i].bits))
+			return true;
+	}
+	return false;
+}
+
+/* Live ones, or where there is none, those that have ended. */
+static ssize_t find_known(struct namespaces *namespaces, enum ip_family family,
+			  const struct ip_address *address,
+			  struct namespace_match out[NAMESPACES_MOST_MATCHES])
+{
+	const struct namespace_address *found[NAMESPACES_MOST_MATCHES];
+	size_t total = namespace_addresses_find(&namespaces->addresses, family, address, found,
+						array_length(found));
+	size_t seen = total < array_length(found) ? total : array_length(found);
+	size_t count = 0;
+
+	for (int ended = 0; ended <= 1 && count == 0; ended++)
+		for (size_t i = 0; i < seen; i++) {
+			struct network_namespace *namespace = found[i]->owner;
+
+			if ((namespace->ended_ns != 0) == ended)
+				out[count++] = (struct namespace_match){.namespace = namespace,
+									.route = &found[i]->route};
+		}
+	return (ssize_t)(count + total - seen);
+}
+
+ssize_t namespaces_find(struct namespaces *namespaces, const struct namespaces_question *question,
+			struct namespace_match out[NAMESPACES_MOST_MATCHES])
+{
+	ssize_t count = find_known(namespaces, question->family, &question->address, out);
+	struct asked_address *asked;
+	uint64_t hash;
+
+	if (count > 0 || question->when_ns <= namespaces->looked_ns ||
+	    !is_private(question->family, &question->address))
+		return count;
+	hash = hash_bytes(namespaces->seed, &question->address, sizeof(question->address));
+	asked = &namespaces->asked[hash % ASKED_SLOTS];
+	if (asked->hash == hash && question->now_ns - asked->when_ns < ASKED_INTERVAL_NS)
+		return 0;
+	if (question->now_ns < namespaces->next_look_ns)
+		return -EAGAIN;
+	*asked = (struct asked_address){.hash = hash, .when_ns = question->now_ns};
+	if (look(namespaces, question->now_ns) < 0)
+		return 0;
+	return find_known(namespaces, question->family, &question->address, out);
+}
+
+ino_t network_namespace_get_inode(const struct network_namespace *namespace)
+{
+	return namespace->inode;
+}
+
+static void use_sockets(struct namespaces *namespaces, struct network_namespace *namespace,
+			uint64_t now_ns)
+{
+	namespace->used_ns = now_ns;
+	namespace->sockets->pid = namespace->pid;
+	list_move_tail(&namespaces->open, &namespace->open);
+}
+
+int namespaces_open_sockets(struct namespaces *namespaces, struct network_namespace *namespace,
+			    uint64_t now_ns, const struct socket_space **ret)
+{
+	cleanup_close int fd = -1;
+	int r;
+
+	if (namespace->ended_ns)
+		return -ESRCH;
+	if (!namespace->sockets) {
+		fd = enter(namespaces, namespace);
+		r = fd < 0 ? fd
+			   : socket_space_open(namespaces->proc_fd, fd, namespace->inode,
+					       &namespace->sockets);
+		if (r < 0) {
+			namespaces->counters.unentered++;
+			return r;
+		}
+		namespaces->counters.entered++;
+		if (++namespaces->counters.open > MOST_OPEN)
+			close_sockets(namespaces, container_of(list_first(&namespaces->open),
+							       struct network_namespace, open));
+	}
+	use_sockets(namespaces, namespace, now_ns);
+	*ret = namespace->sockets;
+	return 0;
+}
+
+const struct namespaces_counters *namespaces_get_counters(const struct namespaces *namespaces)
+{
+	return &namespaces->counters;
+}
