@@ -129,6 +129,33 @@ def do_close(name):
     return {}
 
 
+def do_enter(path):
+    """Goes into another network namespace; sockets stay where they were opened."""
+    with open(path) as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+    return {}
+
+
+def do_send_by_children(count, protocol, address, port):
+    """Processes that live for one sending each: their pids and local ports."""
+    sent = []
+    for _ in range(count):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            made = new_socket(4, protocol)
+            made.connect((address, port))
+            made.send(b"x")
+            os.write(writer, str(made.getsockname()[1]).encode())
+            os._exit(0)
+        os.close(writer)
+        sent.append({"pid": child, "port": int(os.read(reader, 16))})
+        os.close(reader)
+        os.waitpid(child, 0)
+    return {"sent": sent}
+
+
 def do_burn(cpu_ms):
     begin = time.process_time()
     while time.process_time() - begin < cpu_ms / 1000:
