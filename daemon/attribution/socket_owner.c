@@ -109,6 +109,16 @@ static bool started_after(const struct socket_owner *owner, struct process_id pr
 	return when_ns != 0 && start_ns(owner, process) > when_ns;
 }
 
+/* A flow's event may have waited, and its sender's port may be another's by now: who may have started
+ * since is not believed. A start is known to the tick. */
+static bool may_have_started_after(const struct socket_owner *owner, struct process_id process,
+				   const struct ownership_query *query)
+{
+	if (query->not_before_ns && query->not_before_ns < query->when_ns)
+		return start_ns(owner, process) + owner->tick_ns > query->not_before_ns;
+	return started_after(owner, process, query->when_ns);
+}
+
 /* Asks for the socket bound to no device, then for those bound to the address's devices (a
  * connection over link-local addresses always is). A listener is only taken when no other answers.
  */
@@ -332,7 +342,7 @@ static void tell_sender(struct socket_owner *owner, const struct socket_owner_qu
 		tell_holder(owner, query, matches.sockets[0], ret);
 	else
 		tell_common_holder(owner, query, &matches, ret);
-	if (ret->process.pid && started_after(owner, ret->process, query->query->when_ns))
+	if (ret->process.pid && may_have_started_after(owner, ret->process, query->query))
 		set_none(ret, OWNERSHIP_REASON_EXITED);
 }
 
