@@ -250,12 +250,26 @@ static void open_flow(struct flow_table *table, struct flow *flow)
 	table->options.handlers.on_open(table->options.handlers.userdata, flow);
 }
 
+/* NEW carries no time, the kernel's table does. It counts in wall time, which may have been set since,
+ * so it is believed only where it lies within what is possible. */
+static void take_start(struct flow *flow, const struct flow_event *event)
+{
+	uint64_t doubt_ns = (uint64_t)flow->start_doubt_us * 1000;
+
+	if (doubt_ns == 0 || flow->was_reported || flow->is_older || event->start_ns == 0 ||
+	    event->start_ns >= flow->start_ns || flow->start_ns - event->start_ns > doubt_ns)
+		return;
+	flow->start_ns = event->start_ns;
+	flow->start_doubt_us = 0;
+}
+
 /* Takes over totals and the time of the last packet. */
 static void take_counters(struct flow_table *table, struct flow *flow,
 			  const struct flow_event *event)
 {
 	uint64_t last_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns;
 
+	take_start(flow, event);
 	if (event->tcp_state)
 		flow->tcp_state = event->tcp_state;
 	if (!event->has_counters) {

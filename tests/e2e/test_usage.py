@@ -7,7 +7,6 @@ import signal
 import pytest
 
 from harness.usage_actor import UsageActor
-from harness.waiting import wait_for
 
 PORT = 8300
 SAMPLED = {"processes": {"sample_interval": "100ms"}}
@@ -17,7 +16,7 @@ SAMPLED = {"processes": {"sample_interval": "100ms"}}
 def actors(pair):
     """A process on the host that is watched, and its peer, which listens."""
     subject, peer = UsageActor(pair.probe, "subject"), UsageActor(pair.peer, "peer")
-    peer.listen(pair.PEER4, PORT)
+    peer.listen("tcp", pair.PEER4, PORT)
     return subject, peer
 
 
@@ -88,7 +87,8 @@ def test_end_of_a_udp_flow_is_its_last_packet(pair, actors, daemon):
     """It is reported when conntrack's timeout has passed, and the process is at work meanwhile."""
     pair.probe.sysctl("net.netfilter.nf_conntrack_udp_timeout", 4)
     probed = daemon(pair.probe, SAMPLED)
-    subject, _ = actors
+    subject, peer = actors
+    peer.listen("udp", pair.PEER4, PORT)
     slot = subject.connect("udp", pair.PEER4, PORT)["slot"]
     begin = subject.send(slot, 100)
     rest(probed)
@@ -173,7 +173,7 @@ def test_two_flows_at_once(pair, actors, daemon):
     """Each has what was used in its own time."""
     probed = daemon(pair.probe)
     subject, peer = actors
-    peer.listen(pair.PEER4, PORT + 1)
+    peer.listen("tcp", pair.PEER4, PORT + 1)
     begin_a, *slots_a = open_flow(subject, peer, pair.PEER4)
     rest(probed)
     subject.burn(150)
@@ -196,7 +196,7 @@ def test_two_flows_at_once(pair, actors, daemon):
 
 def test_server_works_for_one_and_idles_for_another(pair, daemon):
     server, client = UsageActor(pair.probe, "server"), UsageActor(pair.peer, "client")
-    server.listen(pair.PROBE4, PORT)
+    server.listen("tcp", pair.PROBE4, PORT)
     probed = daemon(pair.probe)
     spans = []
     for work_ms in (300, 0):
@@ -219,7 +219,7 @@ def test_iowait(pair, daemon, machine_settings, tmp_path):
     """Against the process's own figure, in clock ticks."""
     probed = daemon(pair.probe, {"processes": {"delay_accounting": True}})
     subject, peer = UsageActor(pair.probe, "subject"), UsageActor(pair.peer, "peer")
-    peer.listen(pair.PEER4, PORT)
+    peer.listen("tcp", pair.PEER4, PORT)
     begin, *slots = open_flow(subject, peer, pair.PEER4)
     rest(probed)
     subject.write(tmp_path / "written", 60)
@@ -238,7 +238,7 @@ def test_older_than_delay_accounting_is_not_zero(pair, daemon, machine_settings)
     """Nothing was counted for a process that began before it was switched on."""
     subject, peer = UsageActor(pair.probe, "subject"), UsageActor(pair.peer, "peer")
     probed = daemon(pair.probe, {"processes": {"delay_accounting": True}})
-    peer.listen(pair.PEER4, PORT)
+    peer.listen("tcp", pair.PEER4, PORT)
     _, *slots = open_flow(subject, peer, pair.PEER4)
     rest(probed)
     close_flow(subject, peer, *slots)

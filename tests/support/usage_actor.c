@@ -4,7 +4,7 @@
  * standard input, one JSON object a line as the answer, with what the kernel told the process itself
  * of all its use so far when the command was done.
  *
- *   connect tcp|udp ADDRESS PORT   listen ADDRESS PORT    accept SLOT
+ *   connect tcp|udp ADDRESS PORT   listen tcp|udp ADDRESS PORT   accept SLOT
  *   send SLOT BYTES   receive SLOT BYTES   close SLOT     each a descriptor, by its slot
  *   burn MS           threads COUNT MS (every other one ends after half of that)
  *   touch PAGES       drop (gives back all that was touched)
@@ -203,13 +203,15 @@ static int open_connection(const char *protocol, const char *address, const char
 	return fd;
 }
 
-static int open_listener(const char *address, const char *port)
+static int open_listener(const char *protocol, const char *address, const char *port)
 {
 	struct sockaddr_in at = to_address(address, port);
-	int fd = socket(AF_INET, SOCK_CLOEXEC | SOCK_STREAM, 0), one = 1;
+	bool is_tcp = protocol[0] == 't';
+	int fd = socket(AF_INET, SOCK_CLOEXEC | (is_tcp ? SOCK_STREAM : SOCK_DGRAM), 0), one = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 64) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+	    (is_tcp && listen(fd, 64) < 0))
 		give_up("listen");
 	return fd;
 }
@@ -259,7 +261,7 @@ static void obey(struct actor *actor, char **words)
 	if (strcmp(verb, "connect") == 0) {
 		actor->slot = keep(actor, open_connection(words[1], words[2], words[3]));
 	} else if (strcmp(verb, "listen") == 0) {
-		actor->slot = keep(actor, open_listener(words[1], words[2]));
+		actor->slot = keep(actor, open_listener(words[1], words[2], words[3]));
 	} else if (strcmp(verb, "accept") == 0) {
 		actor->slot = keep(actor, accept4(*slot, NULL, NULL, SOCK_CLOEXEC));
 	} else if (strcmp(verb, "send") == 0 || strcmp(verb, "receive") == 0) {

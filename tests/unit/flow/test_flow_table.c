@@ -200,6 +200,33 @@ static void test_interim_records_are_deltas(unused void **state)
 	watch_free(watch);
 }
 
+/* The event may wait before it is read; the kernel's table knows when the flow began. */
+static void test_begin_is_that_of_the_kernel(unused void **state)
+{
+	static const struct {
+		uint64_t told_ns, start_ns;
+	} cases[] = {
+		{START + 5 * SECOND, START + 5 * SECOND},
+		{START + 2 * SECOND, START + 9 * SECOND}, /* not possible: the clock was set */
+		{START + 10 * SECOND, START + 9 * SECOND},
+		{0, START + 9 * SECOND},
+	};
+
+	for (size_t i = 0; i < array_length(cases); i++) {
+		struct watch *watch = watch_new(4);
+		struct flow_event event = make_event(FLOW_EVENT_NEW, 1, 7, START + 9 * SECOND);
+
+		event.not_before_ns = START + 4 * SECOND;
+		tell(watch, event);
+		event = make_counted(FLOW_EVENT_DESTROY, 1, 7, START + 20 * SECOND, 10);
+		event.start_ns = cases[i].told_ns;
+		tell(watch, event);
+		assert_int_equal(watch->count, 1);
+		assert_int_equal(watch->reports[0].start_ns, cases[i].start_ns);
+		watch_free(watch);
+	}
+}
+
 /* What nobody reports is in no record's span either. */
 static void test_silent_interval_is_skipped(unused void **state)
 {
@@ -636,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_one_flow_is_one_record),
 		cmocka_unit_test(test_doubt_of_the_beginning),
 		cmocka_unit_test(test_interim_records_are_deltas),
+		cmocka_unit_test(test_begin_is_that_of_the_kernel),
 		cmocka_unit_test(test_silent_interval_is_skipped),
 		cmocka_unit_test(test_idle_flow_is_told_once_and_revived),
 		cmocka_unit_test(test_tcp_is_told_when_it_closes_and_not_again),
