@@ -112,31 +112,50 @@ static int read_uid(int process_fd, uid_t *ret)
 	return 0;
 }
 
-/* When a parent dies its number may be given out again before we look. */
+void identity_read_command_line(int process_fd, struct identity_facts *facts)
+{
+	cleanup_close int fd = openat(process_fd, "cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t length =
+		fd >= 0 ? read(fd, facts->command_line, IDENTITY_COMMAND_LINE_SIZE - 1) : -1;
+
+	while (length > 0 && facts->command_line[length - 1] == '\0')
+		length--;
+	facts->has_command_line = length > 0;
+	facts->command_line[length > 0 ? length : 0] = '\0';
+	for (ssize_t i = 0; i < length; i++)
+		if (facts->command_line[i] == '\0')
+			facts->command_line[i] = ' ';
+}
+
+/* When a parent dies its number may be given out again before we look; its directory, once open,
+ * leads to nobody else. */
 void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 			  struct identity_facts *facts)
 {
-	char line[PROCFS_STAT_LINE_SIZE], path[IDENTITY_PATH_SIZE], link[32];
-	char comm[COMM_LENGTH + 1];
+	cleanup_close int parent_fd = -1, stat_fd = -1;
+	char line[PROCFS_STAT_LINE_SIZE], path[16], comm[COMM_LENGTH + 1];
 	struct procfs_stat stat;
-	ssize_t length = -1;
+	ssize_t length;
 
 	facts->parent = parent;
 	facts->has_parent = parent > 0;
-	facts->has_parent_name = false;
-	if (!facts->has_parent ||
-	    procfs_stat_read(proc_fd, parent, line, sizeof(line), &stat) < 0 ||
+	facts->has_parent_name = facts->has_parent_uid = facts->has_parent_executable = false;
+	if (!facts->has_parent)
+		return;
+	snprintf(path, sizeof(path), "%d", parent);
+	parent_fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	stat_fd = parent_fd >= 0 ? openat(parent_fd, "stat", O_RDONLY | O_CLOEXEC) : -1;
+	if (stat_fd < 0 || procfs_stat_read_fd(stat_fd, line, sizeof(line), &stat) < 0 ||
 	    stat.start_ticks > start_ticks)
 		return;
 	copy_comm(&stat, comm);
-	if (strlen(comm) == COMM_LENGTH) {
-		snprintf(link, sizeof(link), "%d/exe", parent);
-		length = readlinkat(proc_fd, link, path, sizeof(path) - 1);
-	}
-	path[length > 0 ? length : 0] = '\0';
-	identity_cut_deleted(path);
-	identity_complete_name(comm, path, facts->parent_name);
+	length = readlinkat(parent_fd, "exe", facts->parent_executable, IDENTITY_PATH_SIZE - 1);
+	facts->parent_executable[length > 0 ? length : 0] = '\0';
+	facts->has_parent_executable = length > 0;
+	identity_cut_deleted(facts->parent_executable);
+	identity_complete_name(comm, facts->parent_executable, facts->parent_name);
 	facts->has_parent_name = true;
+	facts->has_parent_uid = read_uid(parent_fd, &facts->parent_uid) == 0;
 }
 
 int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_stat *stat,

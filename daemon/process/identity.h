@@ -12,15 +12,20 @@
 struct procps;
 
 enum { IDENTITY_NAME_SIZE = 256, IDENTITY_PATH_SIZE = 4096, COMM_LENGTH = 15 };
+/* What is kept of a command line, with its NUL. */
+enum { IDENTITY_COMMAND_LINE_SIZE = 4096 + 1 };
 
 struct identity_facts {
 	char name[IDENTITY_NAME_SIZE]; /* the leader's comm; the executable's where comm is cut */
 	char comm[COMM_LENGTH + 1];
 	char parent_name[IDENTITY_NAME_SIZE];
 	char executable[IDENTITY_PATH_SIZE]; /* without " (deleted)" */
-	uid_t uid;			     /* real */
+	char parent_executable[IDENTITY_PATH_SIZE];
+	char command_line[IDENTITY_COMMAND_LINE_SIZE];
+	uid_t uid, parent_uid; /* real */
 	pid_t parent;
-	bool has_parent, has_parent_name, has_executable, executable_deleted;
+	bool has_parent, has_parent_name, has_parent_uid, has_parent_executable;
+	bool has_executable, executable_deleted, has_command_line;
 };
 
 /* The name that belongs to a comm: itself, or, where it is as long as the kernel keeps and the base
@@ -35,8 +40,12 @@ bool identity_cut_deleted(char *path);
 void identity_read_executable(int process_fd, const struct procfs_stat *stat,
 			      struct identity_facts *facts);
 
-/* Reads the parent of a process that began at "start_ticks". It is named only where it is sure to
- * be the one that was meant, because it began before its child. */
+/* Reads the command line, its arguments parted by spaces; kernel threads and zombies have none. */
+void identity_read_command_line(int process_fd, struct identity_facts *facts);
+
+/* Reads the parent of a process that began at "start_ticks". Name, user
+ * and executable are told only where it is sure to be the one that was meant, because it began
+ * before its child. */
 void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 			  struct identity_facts *facts);
 

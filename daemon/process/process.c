@@ -10,11 +10,16 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
-/* The four texts stand in one allocation, one after the other. */
+/* The texts stand in one allocation, one after the other. */
 static char *join_texts(struct process_identity *identity)
 {
-	const char **places[] = {&identity->name, &identity->user_name, &identity->parent_name,
-				 &identity->executable};
+	const char **places[] = {&identity->name,
+				 &identity->user_name,
+				 &identity->parent_name,
+				 &identity->parent_user_name,
+				 &identity->parent_executable,
+				 &identity->executable,
+				 &identity->command_line};
 	size_t total = 0;
 	char *texts, *at;
 
@@ -41,10 +46,11 @@ static void set_executable(struct process_identity *identity, const struct ident
 	identity->executable = facts->has_executable ? facts->executable : NULL;
 	identity->has_executable = facts->has_executable;
 	identity->executable_deleted = facts->executable_deleted;
+	identity->command_line = facts->has_command_line ? facts->command_line : NULL;
 }
 
 struct process *process_new(const struct process_identity *identity,
-			    const struct identity_facts *facts, const char *user_name)
+			    const struct identity_facts *facts)
 {
 	struct process *process = calloc(1, sizeof(*process));
 
@@ -60,7 +66,9 @@ struct process *process_new(const struct process_identity *identity,
 	process->identity.parent_pid = facts->parent;
 	process->identity.has_parent = facts->has_parent;
 	process->identity.parent_name = facts->has_parent_name ? facts->parent_name : NULL;
-	process->identity.user_name = user_name;
+	process->identity.parent_uid = facts->has_parent_uid ? facts->parent_uid : 0;
+	process->identity.parent_executable =
+		facts->has_parent_executable ? facts->parent_executable : NULL;
 	set_executable(&process->identity, facts);
 	memcpy(process->comm, facts->comm, sizeof(process->comm));
 	process->texts = join_texts(&process->identity);

@@ -15,6 +15,7 @@
 
 struct process {
 	struct process_identity identity;
+	struct cgroup *cgroup, *older_cgroup; /* references of the table's */
 	char *texts, *older_texts; /* what the identity points into; what it pointed into before */
 	char comm[COMM_LENGTH + 1];
 	struct process_usage usage;
@@ -37,12 +38,14 @@ struct process {
 	bool counts_delays; /* proven: since it started */
 };
 
-/* A process with these facts, without a descriptor and in no list; NULL when memory ran out. */
+/* A process with these facts and the user names of "identity", without a descriptor and in no list;
+ * NULL when memory ran out. */
 struct process *process_new(const struct process_identity *identity,
-			    const struct identity_facts *facts, const char *user_name);
+			    const struct identity_facts *facts);
+/* Its cgroups are to be released before. */
 void process_free(struct process *process);
 
-/* Takes name and executable from new facts (an exec, or a new comm). 0 or -ENOMEM. */
+/* Takes name, executable and command line from new facts (an exec, or a new comm). 0 or -ENOMEM. */
 int process_rename(struct process *process, const struct identity_facts *facts);
 
 /* Takes the usage over into the history. */

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/hash_map.h"
 #include "base/list.h"
+#include "process/ending.h"
 #include "process/exit_log.h"
 #include "process/identity.h"
 #include "process/process.h"
@@ -43,6 +44,7 @@ struct process_table {
 	struct sampler sampler;
 	struct procps *procps; /* NULL: not the /proc it sees */
 	struct users *users;
+	struct cgroup_table *cgroups;
 	struct exit_log *exit_log;
 	struct hash_map map; /* by pid: several of one pid differ in start and in being gone */
 	uint64_t seed;
@@ -62,6 +64,11 @@ static int open_parts(struct process_table *table)
 
 	if (r < 0)
 		return r;
+	r = cgroup_table_new(table->options.proc_fd, &table->cgroups);
+	if (r < 0)
+		return r;
+	table->sampler.cgroups = table->cgroups;
+	table->sampler.command_line = table->options.command_line;
 	r = exit_log_new(MAX_EXIT_ENTRIES, REMEMBER_NS, &table->exit_log);
 	if (r < 0)
 		return r;
@@ -107,6 +114,7 @@ void process_table_free(struct process_table *table)
 	sampler_fini(&table->sampler);
 	exit_log_free(table->exit_log);
 	users_free(table->users);
+	cgroup_table_free(table->cgroups);
 	procps_close(table->procps);
 	free(table);
 }
@@ -159,12 +167,19 @@ static bool match_itself(const void *value, const void *key)
 	return value == key;
 }
 
+static void free_process(struct process_table *table, struct process *process)
+{
+	cgroup_table_release(table->cgroups, process->cgroup);
+	cgroup_table_release(table->cgroups, process->older_cgroup);
+	process_free(process);
+}
+
 static void forget(struct process_table *table, struct process *process)
 {
 	hash_map_remove(&table->map, hash_pid(table, process->identity.id.pid), match_itself,
 			process);
 	sampler_forget(&table->sampler, process);
-	process_free(process);
+	free_process(table, process);
 }
 
 static void expire_remembered(struct process_table *table, uint64_t now_ns)
@@ -180,52 +195,6 @@ static void expire_remembered(struct process_table *table, uint64_t now_ns)
 		forget(table, process);
 		table->counters.remembered--;
 	}
-}
-
-/* What an exit record, or two of them, tell of a process's end. */
-struct ending {
-	const struct task_figures *last;  /* the task that ended last */
-	const struct task_figures *total; /* the same, or the sum of all tasks */
-	uint64_t peak_bytes;
-	uint64_t seen_ns;
-};
-
-static uint64_t find_end_ns(const struct process *process, const struct ending *ending)
-{
-	uint64_t lived_us = ending->last->group_elapsed_us;
-	uint64_t end_ns;
-
-	if (!lived_us && ending->last == ending->total)
-		lived_us = ending->last->elapsed_us;
-	end_ns = process->identity.start_ns + lived_us * 1000;
-	return lived_us && end_ns < ending->seen_ns ? end_ns : ending->seen_ns;
-}
-
-/* Totals of the exit record, where they are above the last sample's. Faults of a process that had
- * several threads are in none of its records. */
-static void take_exit(struct process *process, const struct ending *ending)
-{
-	const struct task_figures *total = ending->total;
-	struct process_usage *usage = &process->usage;
-	bool is_sum = ending->last != total;
-	uint64_t cpu_ns = is_sum ? total->cpu_ns : taskstats_find_exit_cpu(total);
-	uint64_t end_ns = find_end_ns(process, ending);
-
-	process->has_exit_record = true;
-	process->has_usage = true;
-	usage->has_faults |= !is_sum;
-	if (end_ns > usage->taken_ns)
-		usage->taken_ns = end_ns;
-	if (cpu_ns > usage->cpu_ns)
-		usage->cpu_ns = cpu_ns;
-	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns)
-		usage->iowait_ns = total->io_delay_ns;
-	if (!is_sum && total->minor_faults > usage->minor_faults)
-		usage->minor_faults = total->minor_faults;
-	if (!is_sum && total->major_faults > usage->major_faults)
-		usage->major_faults = total->major_faults;
-	if (ending->peak_bytes > process->exit_peak_bytes)
-		process->exit_peak_bytes = ending->peak_bytes;
 }
 
 /* What is gone has no turn any more. */
@@ -257,7 +226,7 @@ static void end_known(struct process_table *table, struct process *process,
 	    !ended)
 		return;
 	ending.total = message->has_group ? &message->group_figures : task;
-	take_exit(process, &ending);
+	ending_take(process, &ending);
 	process_note_usage(process, table->options.sample_interval_ns);
 	settle(process, now_ns);
 }
@@ -365,17 +334,33 @@ static struct process *add(struct process_table *table, struct process *process,
 	}
 	if (hash_map_add(&table->map, hash_pid(table, process->identity.id.pid), process) < 0) {
 		sampler_forget(&table->sampler, process);
-		process_free(process);
+		free_process(table, process);
 		return NULL;
 	}
 	return process;
+}
+
+static struct process *make_process(struct process_table *table,
+				    const struct process_identity *identity,
+				    const struct identity_facts *facts, uint64_t now_ns)
+{
+	char name[USER_NAME_SIZE], parent_name[USER_NAME_SIZE];
+	struct process_identity whole = *identity;
+
+	users_find_name(table->users, facts->uid, now_ns, name);
+	whole.user_name = name;
+	if (facts->has_parent_uid) {
+		users_find_name(table->users, facts->parent_uid, now_ns, parent_name);
+		whole.parent_user_name = parent_name;
+	}
+	return process_new(&whole, facts);
 }
 
 /* Reads who runs under "pid" now; NULL where nobody does, or another than was asked for. */
 static struct process *read_new(struct process_table *table, struct process_id id, uint64_t now_ns)
 {
 	cleanup_close int process_fd = -1, stat_fd = -1;
-	char path[16], line[PROCFS_STAT_LINE_SIZE], user_name[USER_NAME_SIZE];
+	char path[16], line[PROCFS_STAT_LINE_SIZE];
 	struct process_identity identity = {.id = id};
 	struct identity_facts facts;
 	struct procfs_stat stat;
@@ -400,10 +385,14 @@ static struct process *read_new(struct process_table *table, struct process_id i
 	while ((r == -EMFILE || r == -ENFILE) && sampler_make_room(&table->sampler));
 	if (r < 0)
 		return NULL;
-	users_find_name(table->users, facts.uid, now_ns, user_name);
-	process = process_new(&identity, &facts, user_name);
+	facts.has_command_line = false;
+	if (table->options.command_line)
+		identity_read_command_line(process_fd, &facts);
+	process = make_process(table, &identity, &facts, now_ns);
 	if (!process)
 		return NULL;
+	process->cgroup = cgroup_table_read(table->cgroups, process_fd);
+	process->identity.cgroup = process->cgroup;
 	sampler_keep(&table->sampler, process, steal_fd(&stat_fd));
 	return add(table, process, now_ns);
 }
@@ -419,9 +408,9 @@ static bool fits_start(const struct process_table *table, const struct exit_entr
 	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
 }
 
-/* The name of a parent that is gone as well: of an exit record that it left, if that one ran when its
+/* Name and user of a parent that is gone as well: of an exit record that it left, if that one ran when its
  * child started. */
-static void find_parent_name(const struct process_table *table, uint64_t child_start_ns,
+static void find_gone_parent(const struct process_table *table, uint64_t child_start_ns,
 			     uint64_t now_ns, struct identity_facts *facts)
 {
 	const struct exit_entry *entry = exit_log_find(table->exit_log, facts->parent, now_ns);
@@ -431,6 +420,8 @@ static void find_parent_name(const struct process_table *table, uint64_t child_s
 		return;
 	snprintf(facts->parent_name, sizeof(facts->parent_name), "%s", entry->leader.name);
 	facts->has_parent_name = true;
+	facts->parent_uid = entry->leader.uid;
+	facts->has_parent_uid = true;
 }
 
 /* A process of which only the exit record is left. It has no executable, and no memory but the
@@ -444,7 +435,6 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	struct identity_facts facts = {.uid = leader->uid};
 	struct ending ending = {
 		.last = leader, .peak_bytes = entry->peak_memory_bytes, .seen_ns = entry->seen_ns};
-	char user_name[USER_NAME_SIZE];
 	struct process *process;
 
 	identity.start_ns = entry->seen_ns > lived_ns ? entry->seen_ns - lived_ns : 0;
@@ -454,9 +444,8 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	identity_read_parent(table->options.proc_fd, leader->parent, identity.id.start_ticks,
 			     &facts);
 	if (!facts.has_parent_name)
-		find_parent_name(table, identity.start_ns, entry->seen_ns, &facts);
-	users_find_name(table->users, facts.uid, entry->seen_ns, user_name);
-	process = process_new(&identity, &facts, user_name);
+		find_gone_parent(table, identity.start_ns, entry->seen_ns, &facts);
+	process = make_process(table, &identity, &facts, entry->seen_ns);
 	if (!process)
 		return NULL;
 	process->is_gone = process->is_late = true;
@@ -466,7 +455,7 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	process->counts_delays = leader->delay_count > 0;
 	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
 	ending.total = entry->is_sum ? &entry->total : leader;
-	take_exit(process, &ending);
+	ending_take(process, &ending);
 	if (hash_map_add(&table->map, hash_pid(table, entry->group), process) < 0) {
 		process_free(process);
 		return NULL;
@@ -784,4 +773,9 @@ void process_table_find_user_name(struct process_table *table, uid_t uid, uint64
 				  char ret[USER_NAME_SIZE])
 {
 	users_find_name(table->users, uid, now_ns, ret);
+}
+
+struct cgroup_table *process_table_get_cgroups(struct process_table *table)
+{
+	return table->cgroups;
 }

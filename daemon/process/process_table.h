@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "flow/ownership.h"
+#include "process/cgroup_table.h"
 #include "process/users.h"
 
 struct process_table;
@@ -24,6 +25,7 @@ struct process_table_options {
 	 * (a delay of any kind above 0). */
 	uint64_t delay_accounting_since_ns;
 	const char *passwd_path; /* NULL: /etc/passwd */
+	bool command_line;	 /* read it: it may hold secrets */
 };
 
 struct process_table_counters {
@@ -48,8 +50,12 @@ struct process_identity {
 	uint64_t start_ns;
 	const char *name, *user_name;
 	const char *parent_name; /* NULL where the parent is gone, or its number is another's */
-	const char *executable;	 /* without " (deleted)" */
-	uid_t uid;
+	const char *parent_user_name;  /* NULL: not known, as parent_uid then */
+	const char *parent_executable; /* NULL: not known */
+	const char *executable;	       /* without " (deleted)" */
+	const char *command_line;    /* NULL: not known, not wanted or none; see text_sanitise() */
+	const struct cgroup *cgroup; /* NULL: not known, as of a process that was gone already */
+	uid_t uid, parent_uid;
 	pid_t parent_pid;
 	bool has_parent, has_executable, executable_deleted;
 };
@@ -97,6 +103,9 @@ void process_table_release(struct process_table *table, struct process *process)
 /* The name of a user, or the digits of the uid: for a socket whose process is not known. */
 void process_table_find_user_name(struct process_table *table, uid_t uid, uint64_t now_ns,
 				  char ret[USER_NAME_SIZE]);
+
+/* The cgroups of processes, to look up and release those of sockets. */
+struct cgroup_table *process_table_get_cgroups(struct process_table *table);
 
 const struct process_identity *process_get_identity(const struct process *process);
 

@@ -214,13 +214,24 @@ static bool is_finished(const struct procfs_stat *stat)
 	return (stat->state == 'Z' || stat->state == 'X') && stat->threads <= 1;
 }
 
-/* Name and executable once more, when the stat line has another comm than before: an exec, mostly.
- * An exec of the same program under the same name goes unnoticed, and changes nothing we tell. */
+static void take_cgroup(struct sampler *sampler, struct process *process, struct cgroup *cgroup)
+{
+	if (!cgroup)
+		return;
+	cgroup_table_release(sampler->cgroups, process->older_cgroup);
+	process->older_cgroup = process->cgroup;
+	process->cgroup = cgroup;
+	process->identity.cgroup = cgroup;
+}
+
+/* Who it is once more, when the stat line has another comm than before: an exec, mostly. An exec of
+ * the same program under the same name goes unnoticed: its command line may be another then. */
 static void check_name(struct sampler *sampler, struct process *process,
 		       const struct procfs_stat *stat)
 {
 	cleanup_close int process_fd = -1;
 	struct identity_facts facts;
+	struct cgroup *cgroup;
 	char path[16];
 
 	if (stat->name.length == strlen(process->comm) &&
@@ -231,9 +242,15 @@ static void check_name(struct sampler *sampler, struct process *process,
 	if (process_fd < 0)
 		return;
 	identity_read_executable(process_fd, stat, &facts);
+	facts.has_command_line = false;
+	if (sampler->command_line)
+		identity_read_command_line(process_fd, &facts);
+	cgroup = cgroup_table_read(sampler->cgroups, process_fd);
 	/* Only the kept descriptor is sure to be this process. */
-	if (pread(process->stat_fd, path, 1, 0) == 1)
-		process_rename(process, &facts);
+	if (pread(process->stat_fd, path, 1, 0) == 1 && process_rename(process, &facts) == 0)
+		take_cgroup(sampler, process, cgroup);
+	else
+		cgroup_table_release(sampler->cgroups, cgroup);
 }
 
 /* Resident pages of a process whose leader has ended: its line has none, a living thread's has. */

@@ -25,6 +25,8 @@ struct sampler {
 	int proc_fd; /* borrowed */
 	bool proc_is_ours;
 	bool delay_accounting;
+	bool command_line;	      /* to be read anew with the name */
+	struct cgroup_table *cgroups; /* borrowed */
 	uint64_t delays_since_ns;
 	struct taskstats_client *taskstats; /* NULL: not to be had */
 	struct list_node open;

@@ -90,6 +90,59 @@ static void identity_is_read_once(void **state)
 	process_table_release(fixture->table, process);
 }
 
+static void where_it_belongs_is_read_with_it(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct process_identity *identity;
+	struct process *process;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 7,
+						  .comm = "shell",
+						  .start_ticks = 100,
+						  .uid = 3999999998u,
+						  .executable = "/bin/shell (deleted)"});
+	fake_process_write(fixture->proc, &(struct fake_process){.pid = 42,
+								 .parent = 7,
+								 .comm = "a",
+								 .uid = 3999999999u,
+								 .start_ticks = 200});
+	temporary_write(fixture->proc, "42/cgroup", "0::/system.slice/a.service\n");
+	temporary_write(fixture->proc, "42/cmdline", "a --password=secret");
+	process = acquire(fixture, 42, 0, AT(5));
+	assert_non_null(process);
+	identity = process_get_identity(process);
+	assert_int_equal(identity->parent_uid, 3999999998u);
+	assert_string_equal(identity->parent_user_name, "3999999998");
+	assert_string_equal(identity->parent_executable, "/bin/shell");
+	assert_non_null(identity->cgroup);
+	assert_string_equal(identity->cgroup->unit, "a.service");
+	assert_null(identity->command_line);
+	process_table_release(fixture->table, process);
+}
+
+static void cgroup_is_read_anew_after_an_exec(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "runc:[2:INIT]", .start_ticks = 200};
+	const struct process_identity *identity;
+	struct process_usage usage;
+	struct process *process;
+
+	fake_process_write(fixture->proc, &fake);
+	temporary_write(fixture->proc, "42/cgroup", "0::/system.slice/docker.service\n");
+	process = acquire(fixture, 42, 0, AT(1));
+	identity = process_get_identity(process);
+	assert_string_equal(identity->cgroup->unit, "docker.service");
+	fake.comm = "nginx";
+	fake_process_write(fixture->proc, &fake);
+	temporary_write(fixture->proc, "42/cgroup", "0::/system.slice/other.service\n");
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), AT(2), &usage), 0);
+	assert_string_equal(identity->name, "nginx");
+	assert_string_equal(identity->cgroup->unit, "other.service");
+	process_table_release(fixture->table, process);
+}
+
 static void parent_is_named_only_if_it_is_older(void **state)
 {
 	struct fixture *fixture = *state;
@@ -105,6 +158,8 @@ static void parent_is_named_only_if_it_is_older(void **state)
 	assert_true(process_get_identity(process)->has_parent);
 	assert_int_equal(process_get_identity(process)->parent_pid, 7);
 	assert_null(process_get_identity(process)->parent_name);
+	assert_null(process_get_identity(process)->parent_user_name);
+	assert_null(process_get_identity(process)->parent_executable);
 	process_table_release(fixture->table, process);
 }
 
@@ -606,6 +661,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define with_proc(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		with_proc(identity_is_read_once),
+		with_proc(where_it_belongs_is_read_with_it),
+		with_proc(cgroup_is_read_anew_after_an_exec),
 		with_proc(parent_is_named_only_if_it_is_older),
 		with_proc(sample_is_shared_if_new_enough),
 		with_proc(counters_never_go_backwards),

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "process/ending.h"
+
+static uint64_t find_end_ns(const struct process *process, const struct ending *ending)
+{
+	uint64_t lived_us = ending->last->group_elapsed_us;
+	uint64_t end_ns;
+
+	if (!lived_us && ending->last == ending->total)
+		lived_us = ending->last->elapsed_us;
+	end_ns = process->identity.start_ns + lived_us * 1000;
+	return lived_us && end_ns < ending->seen_ns ? end_ns : ending->seen_ns;
+}
+
+void ending_take(struct process *process, const struct ending *ending)
+{
+	const struct task_figures *total = ending->total;
+	struct process_usage *usage = &process->usage;
+	bool is_sum = ending->last != total;
+	uint64_t cpu_ns = is_sum ? total->cpu_ns : taskstats_find_exit_cpu(total);
+	uint64_t end_ns = find_end_ns(process, ending);
+
+	process->has_exit_record = true;
+	process->has_usage = true;
+	usage->has_faults |= !is_sum;
+	if (end_ns > usage->taken_ns)
+		usage->taken_ns = end_ns;
+	if (cpu_ns > usage->cpu_ns)
+		usage->cpu_ns = cpu_ns;
+	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns)
+		usage->iowait_ns = total->io_delay_ns;
+	if (!is_sum && total->minor_faults > usage->minor_faults)
+		usage->minor_faults = total->minor_faults;
+	if (!is_sum && total->major_faults > usage->major_faults)
+		usage->major_faults = total->major_faults;
+	if (ending->peak_bytes > process->exit_peak_bytes)
+		process->exit_peak_bytes = ending->peak_bytes;
+}
