@@ -344,6 +344,7 @@ static int open_processes(struct daemon *daemon)
 		.sample_interval_ns = daemon->config->processes.sample_interval_ns,
 		.delay_accounting = state->has_delay_accounting,
 		.delay_accounting_since_ns = state->delay_accounting_since_ns,
+		.command_line = daemon->config->processes.command_line,
 	};
 	int r = process_table_new(&options, &daemon->processes);
 

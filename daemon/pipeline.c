@@ -104,11 +104,22 @@ static struct process *acquire(struct pipeline *pipeline, const struct ownership
 	return process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
 }
 
+static void drop_owner(struct pipeline *pipeline, struct flow_end *end)
+{
+	if (end->process)
+		process_table_release(pipeline->parts.processes, end->process);
+	else
+		cgroup_table_release(process_table_get_cgroups(pipeline->parts.processes),
+				     end->cgroup);
+	end->process = NULL;
+	end->cgroup = NULL;
+	end->base_ns = 0;
+}
+
 static void take_owner(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
 		       const struct ownership *owner, uint64_t now_ns)
 {
 	struct process *process = NULL;
-	bool is_same;
 
 	if (owner->process.pid > 0) {
 		process = acquire(pipeline, owner, now_ns);
@@ -124,11 +135,17 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 		end->method = OWNERSHIP_NONE;
 		end->reason = OWNERSHIP_REASON_EXITED;
 	}
-	is_same = process == end->process;
-	process_table_release(pipeline->parts.processes, end->process);
-	end->process = process;
-	if (!process || is_same)
+	if (process && process == end->process) { /* its base stays */
+		process_table_release(pipeline->parts.processes, process);
 		return;
+	}
+	drop_owner(pipeline, end);
+	end->process = process;
+	if (!process) {
+		end->cgroup = cgroup_table_find_id(
+			process_table_get_cgroups(pipeline->parts.processes), owner->cgroup_id);
+		return;
+	}
 	take_base(pipeline, flow, end, now_ns);
 	if (flow->key.protocol != IPPROTO_TCP) /* its close is told when it happens */
 		process_table_watch(pipeline->parts.processes, process, now_ns);
@@ -276,8 +293,8 @@ static void on_flow_close(void *userdata, struct flow *flow)
 {
 	struct pipeline *pipeline = userdata;
 
-	process_table_release(pipeline->parts.processes, flow->src.process);
-	process_table_release(pipeline->parts.processes, flow->dst.process);
+	drop_owner(pipeline, &flow->src);
+	drop_owner(pipeline, &flow->dst);
 }
 
 /* A flow that did nothing since its last record has none to tell of that time: its next span begins
@@ -299,6 +316,7 @@ static void describe_end(struct pipeline *pipeline, const struct flow *flow,
 {
 	*ret = (struct record_process){0};
 	if (!end->process) {
+		ret->cgroup = end->cgroup;
 		if (end->has_uid)
 			process_table_find_user_name(pipeline->parts.processes, end->uid, now_ns,
 						     ret->socket_user_name);
@@ -308,6 +326,7 @@ static void describe_end(struct pipeline *pipeline, const struct flow *flow,
 	ret->has_usage = process_table_read_end(pipeline->parts.processes, end->process,
 						end->base_ns, end_ns, now_ns, &ret->usage) == 0;
 	ret->peak_memory_bytes = process_find_peak_memory(end->process, flow->start_ns, end_ns);
+	ret->cgroup = ret->identity->cgroup;
 }
 
 static bool is_wanted(const struct pipeline *pipeline, const struct flow *flow)

@@ -31,6 +31,24 @@ static uint32_t difference_32(uint64_t now, uint32_t base)
 	return risen <= INT32_MAX ? risen : 0;
 }
 
+static void add_parent(struct record_end *out, const struct process_identity *identity,
+		       unsigned side, uint64_t *parts)
+{
+	if (!identity->has_parent)
+		return;
+	out->parent_pid = (uint32_t)identity->parent_pid;
+	*parts |= RECORD_END(side, END_PARENT);
+	if (identity->parent_name) {
+		out->parent_name = text_from(identity->parent_name);
+		*parts |= RECORD_END(side, END_PARENT_NAME);
+	}
+	if (identity->parent_user_name) {
+		out->parent_uid = identity->parent_uid;
+		out->parent_user_name = text_from(identity->parent_user_name);
+		*parts |= RECORD_END(side, END_PARENT_USER);
+	}
+}
+
 static void add_identity(struct record_end *out, const struct process_identity *identity,
 			 unsigned side, int64_t wall_offset_ns, uint64_t *parts)
 {
@@ -40,17 +58,31 @@ static void add_identity(struct record_end *out, const struct process_identity *
 	out->user_name = text_from(identity->user_name);
 	out->start_ms = to_epoch_ms(identity->start_ns, wall_offset_ns);
 	*parts |= RECORD_END(side, END_PROCESS);
-	if (identity->has_parent) {
-		out->parent_pid = (uint32_t)identity->parent_pid;
-		*parts |= RECORD_END(side, END_PARENT);
-	}
-	if (identity->has_parent && identity->parent_name) {
-		out->parent_name = text_from(identity->parent_name);
-		*parts |= RECORD_END(side, END_PARENT_NAME);
-	}
 	if (identity->has_executable) {
 		out->executable = text_from(identity->executable);
 		*parts |= RECORD_END(side, END_EXECUTABLE);
+	}
+	if (identity->command_line) {
+		out->command_line = text_from(identity->command_line);
+		*parts |= RECORD_END(side, END_COMMAND_LINE);
+	}
+	add_parent(out, identity, side, parts);
+}
+
+static void add_cgroup(struct record_end *out, const struct cgroup *cgroup, unsigned side,
+		       uint64_t *parts)
+{
+	if (!cgroup)
+		return;
+	out->cgroup = text_from(cgroup->path);
+	*parts |= RECORD_END(side, END_CGROUP);
+	if (cgroup->unit) {
+		out->unit = text_from(cgroup->unit);
+		*parts |= RECORD_END(side, END_UNIT);
+	}
+	if (cgroup->container) {
+		out->container = text_from(cgroup->container);
+		*parts |= RECORD_END(side, END_CONTAINER);
 	}
 }
 
@@ -100,6 +132,7 @@ static void add_end(struct record_end *out, const struct flow_end *end,
 	out->reason = end->reason;
 	if (end->method == OWNERSHIP_NONE)
 		*parts |= RECORD_END(side, END_REASON);
+	add_cgroup(out, process->cgroup, side, parts);
 	if (process->identity) {
 		add_identity(out, process->identity, side, wall_offset_ns, parts);
 		if (process->has_usage) {

@@ -10,6 +10,7 @@
 /* What is known of one end's process at the time of the record. */
 struct record_process {
 	const struct process_identity *identity; /* NULL: nobody is named */
+	const struct cgroup *cgroup; /* of the process, or of the socket; NULL: not known */
 	bool has_usage;
 	struct process_usage usage; /* at the end of the span */
 	uint64_t peak_memory_bytes; /* within the span; 0: not known */

@@ -57,6 +57,7 @@ struct config_attribution {
 struct config_processes {
 	uint64_t sample_interval_ns;
 	bool delay_accounting;
+	bool command_line;
 };
 
 /* "to:", taken apart: "udp://host:port", "file:///path", "stdout:". */

@@ -114,6 +114,9 @@ const struct config_key config_keys[] = {
 	{KEY(processes, delay_accounting, "delay_accounting", BOOL), .default_text = "true",
 	 .comment = "Switch on kernel.task_delayacct; put back at exit. Without it I/O wait is\n"
 		    "unknown."},
+	{KEY(processes, command_line, "command_line", BOOL), .default_text = "false",
+	 .comment = "Tell command lines (PROC_CMDLINE), their first 4096 bytes. They may hold\n"
+		    "secrets."},
 
 	{EXPORTER_KEY(name, "name", TEXT),
 	 .comment =

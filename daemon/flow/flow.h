@@ -12,13 +12,18 @@
 #include "flow/flow_key.h"
 #include "flow/ownership.h"
 
+struct cgroup;
 struct process;
 
 /* One end: whose it is, and what its process had used when the unreported span began. */
 struct flow_end {
 	struct process *process; /* a reference held by whoever filled it in, or NULL */
 	uint64_t base_ns;	 /* when the base was taken; 0: there is none */
-	uint64_t base_cpu_ns, base_iowait_ns;
+	union {
+		uint64_t base_cpu_ns;
+		struct cgroup *cgroup; /* without a process: its socket's, held too, or NULL */
+	};
+	uint64_t base_iowait_ns;
 	uint32_t base_minor_faults, base_major_faults; /* modulo 2^32: only differences count */
 	uid_t uid;
 	uint8_t method, reason; /* enum ownership_method, enum ownership_reason */

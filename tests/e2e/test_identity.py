@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where a process belongs: its cgroup, container and unit, its father's user, its command line."""
+
+import contextlib
+import os
+import pathlib
+
+import pytest
+
+from harness.records import assert_has
+from harness.waiting import wait_for
+
+PORT = 8105
+CONTAINER = "3f29a1b0c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f"
+
+
+def cgroup_mount():
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            return pathlib.Path(line.split()[4])
+    return None
+
+
+@pytest.fixture
+def make_cgroup(cleanup):
+    """make_cgroup("a/b"): made in cgroup v2, and removed with all that was made on the way."""
+    mount = cgroup_mount()
+    if mount is None or not os.access(mount / "cgroup.procs", os.W_OK):
+        pytest.skip("cgroup v2 is not mounted, or not writable")
+
+    def remove(path):
+        def is_removed():
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    path.rmdir()
+                except OSError:
+                    for pid in (path / "cgroup.procs").read_text().split():
+                        (mount / "cgroup.procs").write_text(pid)
+                    return False
+            return True
+        wait_for(is_removed, f"the end of {path}")
+
+    def make(name):
+        path = mount
+        for part in name.split("/"):
+            path = path / part
+            if not path.exists():
+                path.mkdir()
+                cleanup.callback(remove, path)
+        return path
+    return make
+
+
+def track(namespace):
+    """What a host with a firewall has before the daemon starts."""
+    namespace.nft("""table inet tracking {
+        chain i { type filter hook prerouting priority 0; ct state new accept; }
+        chain o { type filter hook output priority 0; ct state new accept; }
+    }""")
+
+
+def scope_of_a_container():
+    return f"pf{os.getpid()}.slice/docker-{CONTAINER}.scope"
+
+
+def talk(client, server, address, daemon):
+    """A connection that stands until the daemon has looked at it."""
+    server.listen(name="l", version=4, address=address, port=PORT)
+    client.connect(name="c", address=address, port=PORT)
+    server.accept(name="s", listener="l")
+    client.send(name="c", count=10)
+    server.receive(name="s", count=10)
+    daemon.sync()
+    client.close(name="c")
+    server.receive_end(name="s")
+    server.close(name="s")
+    server.close(name="l")
+
+
+@pytest.mark.parametrize("method", ["trace", "sock_diag"])
+def test_container_and_unit_of_a_process(pair, agent, daemon, make_cgroup, method):
+    path = make_cgroup(scope_of_a_container())
+    probed = daemon(pair.probe, {"attribution": {"methods": [method]}})
+    inside, outside = agent(pair.probe, "inside"), agent(pair.probe, "outside")
+    server = agent(pair.peer, "server")
+    (path / "cgroup.procs").write_text(str(inside.pid))
+    talk(inside, server, pair.PEER4, probed)
+    talk(outside, server, pair.PEER4, probed)
+    record = probed.wait_record(L4_DST_PORT=PORT, SRC_PROC_PID=inside.pid)
+    assert_has(record, {"SRC_PROC_CONTAINER_ID": CONTAINER[:12],
+                        "SRC_PROC_UNIT": f"docker-{CONTAINER}.scope",
+                        "SRC_PROC_CGROUP": "/" + scope_of_a_container()})
+    record = probed.wait_record(L4_DST_PORT=PORT, SRC_PROC_PID=outside.pid)
+    assert "SRC_PROC_CONTAINER_ID" not in record
+    assert CONTAINER not in record.get("SRC_PROC_CGROUP", "")
+
+
+def test_service_answers_with_its_unit(pair, agent, daemon, make_cgroup):
+    unit = f"pf{os.getpid()}-web.service"
+    path = make_cgroup(f"system.slice/{unit}")
+    probed = daemon(pair.probe)
+    client, server = agent(pair.peer, "client"), agent(pair.probe, "server")
+    (path / "cgroup.procs").write_text(str(server.pid))
+    talk(client, server, pair.PROBE4, probed)
+    record = probed.wait_record(L4_DST_PORT=PORT, DST_PROC_PID=server.pid)
+    assert_has(record, {"DST_PROC_UNIT": unit, "DST_PROC_CGROUP": f"/system.slice/{unit}"})
+    assert "DST_PROC_CONTAINER_ID" not in record
+
+
+def test_socket_without_a_process_tells_its_container(pair, agent, daemon, make_cgroup):
+    """The process is gone before the daemon starts; the kernel keeps its socket, whose last packet
+    nobody acknowledges. The record is made when the cgroup is gone as well."""
+    track(pair.probe)
+    path = make_cgroup(scope_of_a_container())
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    (path / "cgroup.procs").write_text(str(client.pid))
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
+    client.connect(name="c", address=pair.PEER4, port=PORT)
+    server.accept(name="s", listener="l")
+    pair.peer.nft("table ip deaf { chain c { type filter hook prerouting priority -600; drop; }; }")
+    assert client.end() == 0
+    probed = daemon(pair.probe, {"attribution": {"methods": ["sock_diag"]}})
+    probed.sync()
+    path.rmdir()
+    probed.stop()
+    (record,) = probed.find(L4_DST_PORT=PORT)
+    assert_has(record, {"SRC_PROC_ATTRIBUTION": "none", "SRC_PROC_CONTAINER_ID": CONTAINER[:12],
+                        "SRC_PROC_UNIT": f"docker-{CONTAINER}.scope",
+                        "SRC_PROC_CGROUP": "/" + scope_of_a_container()})
+    assert "SRC_PROC_PID" not in record
+
+
+def test_father_user(pair, agent, daemon):
+    probed = daemon(pair.probe)
+    client, server = agent(pair.probe, "client", user=65534), agent(pair.peer, "server")
+    talk(client, server, pair.PEER4, probed)
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {**client.as_end("SRC"), "SRC_FATHER_PROC_UID": 0,
+                        "SRC_FATHER_PROC_USER_NAME": "root"})
+
+
+def test_command_line_is_off_by_default(pair, agent, daemon):
+    probed = daemon(pair.probe)
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    talk(client, server, pair.PEER4, probed)
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, client.as_end("SRC"))
+    assert "CMDLINE" not in " ".join(record)
+
+
+def test_command_line_where_it_is_asked_for(pair, agent, daemon):
+    probed = daemon(pair.probe, {"processes": {"command_line": True}})
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    talk(client, server, pair.PEER4, probed)
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    wanted = pathlib.Path(f"/proc/{client.pid}/cmdline").read_bytes()[:4096]
+    wanted = wanted.rstrip(b"\0").replace(b"\0", b" ").decode()
+    assert wanted.startswith("/usr/bin/python3 -c ")
+    assert_has(record, {"SRC_PROC_CMDLINE": wanted})
