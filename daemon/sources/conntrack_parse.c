@@ -306,15 +306,21 @@ static void set_translation(struct reading *reading)
 
 static uint64_t to_monotonic(uint64_t wall_ns, const struct conntrack_parse_context *context)
 {
-	int64_t ns = (int64_t)wall_ns - context->wall_offset_ns;
+	int64_t ns;
 
 	/* 1: before the machine's clock began, but known. Nothing lies in the future. */
 	if (wall_ns == 0)
 		return 0;
+	if (wall_ns > INT64_MAX ||
+	    __builtin_sub_overflow((int64_t)wall_ns, context->wall_offset_ns, &ns))
+		return context->now_ns;
 	if (ns < 1)
 		return 1;
 	return (uint64_t)ns < context->now_ns ? (uint64_t)ns : context->now_ns;
 }
+
+/* Timeouts count in jiffies, the two timestamps do not: an entry may seem to end one too early. */
+#define TICK_NS (20 * NS_PER_MS)
 
 static uint64_t minus_at_least_1(uint64_t a, uint64_t b)
 {
@@ -338,9 +344,12 @@ static void set_times(struct reading *reading, const struct conntrack_parse_cont
 	if (event->type == FLOW_EVENT_DESTROY) {
 		end_ns = event->stop_ns ? event->stop_ns : event->when_ns;
 		event->last_packet_ns = minus_at_least_1(end_ns, timeout_ns);
-		event->is_early = event->start_ns && event->last_packet_ns < event->start_ns;
+		event->is_early =
+			event->start_ns && event->last_packet_ns + TICK_NS < event->start_ns;
 		if (event->is_early)
 			event->last_packet_ns = end_ns;
+		else if (event->last_packet_ns < event->start_ns)
+			event->last_packet_ns = event->start_ns;
 	} else if (event->type == FLOW_EVENT_LISTED && reading->has_left &&
 		   reading->left_ns <= timeout_ns) {
 		event->last_packet_ns =
