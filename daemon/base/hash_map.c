@@ -7,8 +7,8 @@
 
 enum { SMALLEST_SIZE = 16 };
 
-/* Where a hash belongs: its share of the slots. Any size will do, so that the map can grow by a quarter
- * and not only by doubling: after growing three fifths of it are filled, 27 bytes a value at most. */
+/* Where a hash belongs: its share of the slots. Any size will do, so that the map can grow by an eighth
+ * and not only by doubling: after growing two thirds of it are filled, 24 bytes a value at most. */
 static size_t home_of(uint64_t hash, size_t size)
 {
 	return (size_t)((__uint128_t)hash * size >> 64);
@@ -66,7 +66,7 @@ static void place(struct hash_slot *slots, size_t size, uint64_t hash, void *val
 
 static int grow(struct hash_map *map)
 {
-	size_t size = map->size ? map->size + map->size / 4 : SMALLEST_SIZE;
+	size_t size = map->size ? map->size + map->size / 8 : SMALLEST_SIZE;
 	struct hash_slot *slots = calloc(size, sizeof(*slots));
 
 	if (!slots)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A flow in the table. Plain; owned by the flow table. 272 bytes, and up to 27 for its place in
+/* A flow in the table. Plain; owned by the flow table. 264 bytes, and up to 24 for its place in
  * the map: below the 300 that a flow may cost. */
 
 #include <stdbool.h>
@@ -32,13 +32,20 @@ struct flow_end {
 	uint8_t attempts; /* questions asked so far */
 };
 
+/* Totals as the last record left them. Packets modulo 2^32, because only differences count. */
+struct flow_told {
+	uint64_t in_bytes, out_bytes;
+	uint32_t in_packets, out_packets;
+};
+
 struct flow {
 	struct flow_key key;
 	uint64_t id; /* 0: this one has left. Its memory stays readable as long as the table lives,
 		      * so a kept pointer is checked by comparing a kept id. */
 	uint64_t start_ns;     /* begin of what is not reported yet */
 	uint64_t last_seen_ns; /* last packet, as far as known */
-	struct flow_counters seen, reported;
+	struct flow_counters seen;
+	struct flow_told told;
 	struct flow_tuple *reply; /* only when translated; the flow's */
 	struct list_node age;	  /* by last_seen_ns: the idlest first */
 	struct flow_end src, dst;
@@ -51,11 +58,11 @@ struct flow {
 	bool was_reported : 1; /* at least one record is out */
 	bool is_older : 1;     /* began before the daemon, or was forgotten */
 };
-_Static_assert(sizeof(struct flow) <= 272, "a flow and its place in the map stay below 300 bytes");
+_Static_assert(sizeof(struct flow) <= 264, "a flow and its place in the map stay below 300 bytes");
 
 /* Whether packets were seen that no record has told yet, as far as is known. */
 static inline bool flow_has_news(const struct flow *flow)
 {
-	return flow->seen.in_packets != flow->reported.in_packets ||
-	       flow->seen.out_packets != flow->reported.out_packets;
+	return (uint32_t)flow->seen.in_packets != flow->told.in_packets ||
+	       (uint32_t)flow->seen.out_packets != flow->told.out_packets;
 }

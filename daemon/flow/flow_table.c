@@ -126,14 +126,23 @@ struct flow *flow_table_next(struct flow_table *table, struct flow *flow)
 	return node == &table->idlest_first ? NULL : from_age(node);
 }
 
-static struct flow_counters counters_minus(const struct flow_counters *a,
-					   const struct flow_counters *b)
+static struct flow_told told_of(const struct flow_counters *totals)
+{
+	return (struct flow_told){
+		.in_bytes = totals->in_bytes,
+		.out_bytes = totals->out_bytes,
+		.in_packets = (uint32_t)totals->in_packets,
+		.out_packets = (uint32_t)totals->out_packets,
+	};
+}
+
+static struct flow_counters since_told(const struct flow *flow)
 {
 	return (struct flow_counters){
-		.in_bytes = a->in_bytes - b->in_bytes,
-		.in_packets = a->in_packets - b->in_packets,
-		.out_bytes = a->out_bytes - b->out_bytes,
-		.out_packets = a->out_packets - b->out_packets,
+		.in_bytes = flow->seen.in_bytes - flow->told.in_bytes,
+		.in_packets = (uint32_t)flow->seen.in_packets - flow->told.in_packets,
+		.out_bytes = flow->seen.out_bytes - flow->told.out_bytes,
+		.out_packets = (uint32_t)flow->seen.out_packets - flow->told.out_packets,
 	};
 }
 
@@ -149,13 +158,13 @@ static void report(struct flow_table *table, struct flow *flow, enum flow_end_re
 	struct flow_report out = {
 		.reason = reason,
 		.end_ns = end_ns > flow->start_ns ? end_ns : flow->start_ns,
-		.counters = counters_minus(&flow->seen, &flow->reported),
+		.counters = since_told(flow),
 		.is_last = is_last,
 	};
 
 	table->counters.reports[reason]++;
 	table->options.handlers.on_report(table->options.handlers.userdata, flow, &out);
-	flow->reported = flow->seen;
+	flow->told = told_of(&flow->seen);
 	flow->was_reported = true;
 	flow->start_ns = out.end_ns;
 }
@@ -182,7 +191,7 @@ static void retire(struct flow_table *table, struct flow *flow, enum flow_end_re
 
 	if (needs_report(flow))
 		report(table, flow, reason, flow->last_seen_ns, true);
-	retired.reported = flow->reported;
+	retired.reported = flow->seen;
 	retired_flows_add(&table->retired, &retired);
 	table->counters.forgotten = table->retired.forgotten;
 	remove_flow(table, flow);
@@ -281,7 +290,7 @@ static void take_counters(struct flow_table *table, struct flow *flow,
 		/* Somebody zeroed them (conntrack -L -z): what was seen until then is lost to us,
 		 * what comes from here on is not. */
 		table->counters.counters_backwards++;
-		flow->reported = (struct flow_counters){0};
+		flow->told = (struct flow_told){0};
 	} else if (flow->has_counters &&
 		   memcmp(&event->counters, &flow->seen, sizeof(flow->seen)) == 0) {
 		return;
@@ -308,7 +317,7 @@ static void handle_new(struct flow_table *table, const struct flow_event *event)
 		/* The listing was faster. Then it is not older than the daemon after all. */
 		if (flow->is_older && !flow->was_reported) {
 			flow->is_older = false;
-			flow->reported = (struct flow_counters){0};
+			flow->told = (struct flow_told){0};
 		}
 		return;
 	}
@@ -336,7 +345,7 @@ static struct flow *revive(struct flow_table *table, struct retired_flow *retire
 	flow->start_ns =
 		old.retired_ns > table->last_listing_ns ? old.retired_ns : table->last_listing_ns;
 	flow->seen = old.reported;
-	flow->reported = old.reported;
+	flow->told = told_of(&old.reported);
 	flow->was_reported = true;
 	take_counters(table, flow, event);
 	return flow;
@@ -388,7 +397,7 @@ static void handle_listed_unknown(struct flow_table *table, const struct flow_ev
 		flow->is_older = began_before_us(table, event) ||
 				 retired_flows_may_have_forgotten(&table->retired, event->start_ns);
 		if (flow->is_older) {
-			flow->reported = flow->seen;
+			flow->told = told_of(&flow->seen);
 			flow->start_ns = table->last_listing_ns;
 		}
 	}

@@ -26,12 +26,14 @@ def keep_flows(namespace, first, count):
 def test_a_flow_costs_at_most_300_bytes(pair, daemon):
     if b"__asan_init" in pathlib.Path(executable()).read_bytes():
         pytest.skip("the address sanitiser's own memory is not the daemon's")
-    probed = daemon(pair.probe, {"flows": {"active_timeout": "1h", "idle_timeout": "1h"}})
-    keep_flows(pair.probe, 0, 60000)
+    # Without trace, whose stores grow with what the rest of the machine does meanwhile.
+    probed = daemon(pair.probe, {"flows": {"active_timeout": "1h", "idle_timeout": "1h"},
+                                 "attribution": {"methods": ["sock_diag"]}})
+    keep_flows(pair.probe, 0, 30000)
     probed.sync()
     before = anonymous_bytes(probed.pid)
-    keep_flows(pair.probe, 60000, 100000)
+    keep_flows(pair.probe, 30000, 200000)
     probed.sync()
-    bytes_a_flow = (anonymous_bytes(probed.pid) - before) / 100000
+    bytes_a_flow = (anonymous_bytes(probed.pid) - before) / 200000
     assert 100 < bytes_a_flow <= MOST_BYTES_A_FLOW
-    assert len(probed.stop()) >= 160000
+    assert len(probed.stop()) >= 230000
