@@ -31,6 +31,7 @@ struct process {
 	int stat_fd;
 	unsigned references;
 	uint32_t samples;
+	uint8_t idle_samples; /* in a row */
 	bool has_usage, is_gone;
 	bool is_remembered; /* in the list of those that nobody holds */
 	bool is_late; /* it was gone when it was first looked at: there is no sample of its life */

@@ -36,6 +36,8 @@ enum {
 	/* A turn reads no more than this many times that; what is left makes the descriptor
 	 * readable again. */
 	MAX_EXIT_READS = 64,
+	/* A wake-up costs more than a sample: one serves all that are due until the next. */
+	WAKEUPS_AN_INTERVAL = 32,
 };
 
 struct process_table {
@@ -745,6 +747,7 @@ uint64_t process_find_peak_memory(const struct process *process, uint64_t since_
 
 uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget)
 {
+	uint64_t soon_ns = now_ns + table->options.sample_interval_ns / WAKEUPS_AN_INTERVAL;
 	struct list_node *node;
 
 	table->now_ns = now_ns;
@@ -753,7 +756,7 @@ uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns
 		struct process *process = container_of(node, struct process, turn);
 		uint64_t due_ns = process->tried_ns + table->options.sample_interval_ns;
 
-		if (due_ns > now_ns)
+		if (due_ns > soon_ns)
 			return due_ns;
 		if (budget-- == 0)
 			return now_ns;

@@ -31,6 +31,7 @@ struct process_table_options {
 struct process_table_counters {
 	uint64_t acquired, vanished; /* found gone when first asked for */
 	uint64_t samples, sample_errors, samples_shared;
+	uint64_t samples_idle; /* of these: the process had not run, and that was all to be read */
 	uint64_t samples_backwards; /* a counter was below the one before, which was kept */
 	uint64_t exit_records;
 	uint64_t exit_records_lost;  /* times that the kernel dropped some; how many it does not say
@@ -152,7 +153,8 @@ uint64_t process_get_peak_memory(const struct process *process, uint64_t since_n
 uint64_t process_find_peak_memory(const struct process *process, uint64_t since_ns,
 				  uint64_t until_ns);
 
-/* Samples held processes whose last sample is older than the interval, at most "budget" of them.
+/* Samples held processes whose last sample is older than the interval, or will be within a 32nd of it
+ * (one wake-up serves many), at most "budget" of them.
  * Returns the monotonic time of the next call that is needed: within one interval. */
 uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget);
 

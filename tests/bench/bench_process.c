@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* What following processes costs: a sample, with and without I/O wait, a descriptor reopened, and
- * the first look at a process. CPU time of this process, microseconds. */
+ * the first look at a process; then the whole schedule in real time, in the daemon's own loop, as it
+ * is with 1,000 and with 10,000 processes that have open flows. CPU time of this process. */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +16,20 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/macros.h"
+#include "process/history.h"
 #include "process/process_table.h"
+#include "runtime/loop.h"
 
-enum { PROCESSES = 1000, ROUNDS = 20 };
+enum {
+	PROCESSES = 1000,
+	ROUNDS = 20,
+	MANY_PROCESSES = 10000,
+	ONE_ACTIVE_OF = 10, /* the others have open flows and do nothing */
+	SAMPLES_A_TURN = 256,
+	HISTORY_SAMPLES = 1000000,
+};
+#define SCHEDULE_NS (5 * NS_PER_SEC)
 
 static uint64_t read_cpu_ns(void)
 {
@@ -31,9 +44,9 @@ static void print(const char *what, uint64_t begin_ns, unsigned count)
 	printf("%-52s %7.2f us\n", what, (double)(read_cpu_ns() - begin_ns) / 1e3 / count);
 }
 
-static void start_processes(pid_t *pids)
+static void start_processes(pid_t *pids, int count)
 {
-	for (int i = 0; i < PROCESSES; i++) {
+	for (int i = 0; i < count; i++) {
 		pids[i] = fork();
 		if (pids[i] < 0) {
 			perror("fork");
@@ -43,7 +56,7 @@ static void start_processes(pid_t *pids)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			alarm(120);
 			for (;;)
-				pause();
+				poll(NULL, 0, i % ONE_ACTIVE_OF == 0 ? 500 : -1);
 		}
 	}
 }
@@ -79,8 +92,8 @@ static void measure(int proc_fd, const pid_t *pids, bool delay_accounting)
 		now_ns += NS_PER_SEC;
 		process_table_run_schedule(table, now_ns, PROCESSES);
 	}
-	print(delay_accounting ? "sample (CPU clock, kept stat, taskstats)"
-			       : "sample (CPU clock, kept stat)",
+	print(delay_accounting ? "sample of one that sleeps, with I/O wait"
+			       : "sample of one that sleeps",
 	      begin_ns, PROCESSES * ROUNDS);
 	printf("    1,000 processes every second: %.2f %% of one CPU; taskstats %s; %llu "
 	       "descriptors "
@@ -98,25 +111,139 @@ static void measure(int proc_fd, const pid_t *pids, bool delay_accounting)
 	process_table_free(table);
 }
 
+static void end_processes(const pid_t *pids, int count)
+{
+	for (int i = 0; i < count; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < count; i++)
+		waitpid(pids[i], NULL, 0);
+}
+
+struct schedule {
+	struct loop *loop;
+	struct process_table *table;
+	const struct process_table_counters *counters;
+	struct loop_source *timer, *begin, *end;
+	uint64_t begin_cpu_ns, begin_ns, begin_samples;
+	unsigned wakeups;
+};
+
+static void on_samples_due(void *userdata, uint64_t now_ns)
+{
+	struct schedule *schedule = userdata;
+
+	schedule->wakeups++;
+	loop_source_set_time(schedule->timer,
+			     process_table_run_schedule(schedule->table, now_ns, SAMPLES_A_TURN));
+}
+
+static void on_begin(void *userdata, uint64_t now_ns)
+{
+	struct schedule *schedule = userdata;
+
+	schedule->begin_cpu_ns = read_cpu_ns();
+	schedule->begin_ns = now_ns;
+	schedule->begin_samples = schedule->counters->samples;
+	schedule->wakeups = 0;
+}
+
+static void on_end(void *userdata, unused uint64_t now_ns)
+{
+	loop_stop(((struct schedule *)userdata)->loop, 0);
+}
+
+static void run_schedule(struct schedule *schedule)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (loop_add_timer(schedule->loop, now_ns, on_samples_due, schedule, &schedule->timer) <
+		    0 ||
+	    loop_add_timer(schedule->loop, now_ns + NS_PER_SEC, on_begin, schedule,
+			   &schedule->begin) < 0 ||
+	    loop_add_timer(schedule->loop, now_ns + NS_PER_SEC + SCHEDULE_NS, on_end, schedule,
+			   &schedule->end) < 0)
+		exit(1);
+	loop_run(schedule->loop);
+	loop_source_free(schedule->timer);
+	loop_source_free(schedule->begin);
+	loop_source_free(schedule->end);
+}
+
+/* After a first interval, in which the processes are looked at. */
+static void measure_schedule(int proc_fd, const pid_t *pids, int count, bool delay_accounting)
+{
+	struct process **processes = calloc((size_t)count, sizeof(struct process *));
+	struct schedule schedule = {.table = open_table(proc_fd, delay_accounting)};
+	double seconds;
+
+	if (!processes || loop_new(&schedule.loop) < 0)
+		exit(1);
+	schedule.counters = process_table_get_counters(schedule.table);
+	for (int i = 0; i < count; i++)
+		processes[i] = process_table_acquire(
+			schedule.table, (struct process_id){.pid = pids[i]}, clock_now_ns());
+	run_schedule(&schedule);
+	seconds = (double)(clock_now_ns() - schedule.begin_ns) / 1e9;
+	printf("%6d processes every second%s: %.2f %% of one CPU; %.0f samples and %.0f wake-ups a "
+	       "second; %llu descriptors closed\n",
+	       count, delay_accounting ? ", with I/O wait" : "",
+	       (double)(read_cpu_ns() - schedule.begin_cpu_ns) / 1e7 / seconds,
+	       (double)(schedule.counters->samples - schedule.begin_samples) / seconds,
+	       schedule.wakeups / seconds,
+	       (unsigned long long)schedule.counters->descriptors_closed);
+	for (int i = 0; i < count; i++)
+		process_table_release(schedule.table, processes[i]);
+	loop_free(schedule.loop);
+	process_table_free(schedule.table);
+	free(processes);
+}
+
+/* A process that never rests, every second for days. */
+static void measure_history(void)
+{
+	struct history history;
+	struct history_entry entry = {.memory_kib = 4096, .peak_kib = 4096}, found;
+	uint64_t begin_ns = read_cpu_ns();
+
+	history_init(&history);
+	for (unsigned i = 0; i < HISTORY_SAMPLES; i++) {
+		entry.taken_ns += NS_PER_SEC;
+		entry.cpu_ns += NS_PER_MS;
+		history_add(&history, &entry, NS_PER_SEC);
+	}
+	print("sample kept in the history", begin_ns, HISTORY_SAMPLES);
+	begin_ns = read_cpu_ns();
+	for (unsigned i = 0; i < HISTORY_SAMPLES; i++)
+		history_find(&history, entry.taken_ns - i * NS_PER_MS % (300 * NS_PER_SEC), &found);
+	print("usage at a time looked up", begin_ns, HISTORY_SAMPLES);
+	history_fini(&history);
+}
+
 int main(void)
 {
-	static pid_t pids[PROCESSES];
+	static pid_t pids[MANY_PROCESSES];
 	struct rlimit limit;
 	int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	start_processes(pids);
+	measure_history();
+	start_processes(pids, PROCESSES);
 	measure(proc_fd, pids, false);
 	measure(proc_fd, pids, true);
+	measure_schedule(proc_fd, pids, PROCESSES, false);
+	measure_schedule(proc_fd, pids, PROCESSES, true);
 	limit.rlim_cur = 256;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	printf("with 128 descriptors to keep:\n");
 	measure(proc_fd, pids, false);
-	for (int i = 0; i < PROCESSES; i++)
-		kill(pids[i], SIGKILL);
-	for (int i = 0; i < PROCESSES; i++)
-		waitpid(pids[i], NULL, 0);
+	end_processes(pids, PROCESSES);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	start_processes(pids, MANY_PROCESSES);
+	measure_schedule(proc_fd, pids, MANY_PROCESSES, false);
+	measure_schedule(proc_fd, pids, MANY_PROCESSES, true);
+	end_processes(pids, MANY_PROCESSES);
 	return 0;
 }

@@ -288,6 +288,54 @@ static void zombie_tells_everything(void **state)
 	process_table_release(fixture->table, process);
 }
 
+static void touch_one_page(struct child *child, void *argument)
+{
+	for (;;) {
+		child_pause(child);
+		touch_pages(*(size_t *)argument);
+	}
+}
+
+/* A process whose CPU clock stands still did nothing: nothing else of it is read, and nothing that it
+ * does goes unnoticed, be it one page. */
+static void sleeping_process_is_known_by_its_clock(void **state)
+{
+	enum { ROUNDS = 20, LOOKS = 30, MOST_IDLE = 8 };
+	struct fixture *fixture = *state;
+	const struct process_table_counters *counters = process_table_get_counters(fixture->table);
+	size_t pages = 1;
+	struct child child = child_start(touch_one_page, &pages);
+	struct process_usage before, after;
+	struct process *process;
+
+	child_wait_pause(&child);
+	process = acquire(fixture, child.pid);
+	assert_non_null(process);
+	before = sample(fixture, process);
+	for (int round = 0; round < ROUNDS; round++) {
+		child_continue(&child);
+		child_wait_pause(&child);
+		after = sample(fixture, process);
+		assert_true(faults_of(&after) > faults_of(&before));
+		assert_true(after.memory_bytes >= before.memory_bytes);
+		before = after;
+	}
+	for (int look = 0; look < LOOKS; look++) {
+		after = sample(fixture, process);
+		assert_true(after.taken_ns > before.taken_ns);
+		assert_int_equal(faults_of(&after), faults_of(&before));
+		assert_true(process_find_peak_memory(process, after.taken_ns, after.taken_ns) > 0);
+	}
+	/* Every so often all the same: what sleeps can still lose memory. */
+	assert_in_range(counters->samples_idle, LOOKS / 2,
+			(LOOKS + ROUNDS) * MOST_IDLE / (MOST_IDLE + 1) + 1);
+	kill(child.pid, SIGKILL);
+	child_wait_zombie(&child);
+	assert_true(sample(fixture, process).is_final);
+	child_reap(&child, NULL);
+	process_table_release(fixture->table, process);
+}
+
 static void live_briefly(struct child *child, void *argument)
 {
 	(void)child;
@@ -533,6 +581,7 @@ int main(void)
 		with_table(peak_memory_is_seen_after_it_shrank),
 		with_table(end_comes_from_the_exit_record),
 		with_table(zombie_tells_everything),
+		with_table(sleeping_process_is_known_by_its_clock),
 		with_table(k8_exit_record_names_who_was_never_seen),
 		with_table(start_is_known_to_the_microsecond),
 		with_table(a17_leader_that_ended_before_its_threads),
