@@ -33,6 +33,7 @@ test   conntrack                     conntrack-tools
 test   curl                          curl
 test   util-linux                    util-linux
 extra  nginx-light                   nginx-core
+extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd

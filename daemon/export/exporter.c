@@ -59,6 +59,7 @@ struct exporter {
 	int trouble;	      /* the errno that was told last, 0: none */
 	uint64_t trouble_ns;
 	struct exporter_counters counters;
+	uint64_t lost_packets, lost_octets; /* of the flows whose records were dropped */
 	/* Streams. */
 	struct buffer lines;
 	uint32_t line_records, line_records_limit;
@@ -104,13 +105,12 @@ static void on_taken(struct exporter *exporter, size_t bytes)
 	log_notice("%s: sending again", exporter_get_name(exporter));
 }
 
-static void count_lost(struct exporter *exporter, uint32_t records, int error)
+static void count_lost(struct exporter *exporter, const struct send_chunk *chunk, uint64_t *counter)
 {
 	exporter->lacks_templates = true;
-	if (error == -EMSGSIZE)
-		exporter->counters.dropped_too_large += records;
-	else
-		exporter->counters.dropped_unreachable += records;
+	exporter->lost_packets += chunk->packets;
+	exporter->lost_octets += chunk->octets;
+	*counter += chunk->records;
 }
 
 /* A refusal is about an earlier datagram, and telling it has kept this one from being sent: it goes
@@ -172,11 +172,13 @@ static int send_chunk(struct exporter *exporter, struct send_chunk *chunk, const
 		tell_trouble(exporter, r);
 		if (is_stream)
 			return r;
-		count_lost(exporter, chunk->records, r);
+		count_lost(exporter, chunk,
+			   r == -EMSGSIZE ? &exporter->counters.dropped_too_large
+					  : &exporter->counters.dropped_unreachable);
 		return 0;
 	}
 	if (exporter->is_closed)
-		count_lost(exporter, chunk->records, -EPIPE);
+		count_lost(exporter, chunk, &exporter->counters.dropped_unreachable);
 	else
 		count_sent(exporter, chunk);
 	return 0;
@@ -244,8 +246,7 @@ static void enforce_bound(struct exporter *exporter)
 
 	while (exporter->queue.records > exporter->config->queue &&
 	       (oldest = send_queue_find_oldest_whole(&exporter->queue))) {
-		exporter->counters.dropped_queue_full += oldest->records;
-		exporter->lacks_templates = true;
+		count_lost(exporter, oldest, &exporter->counters.dropped_queue_full);
 		send_queue_remove(&exporter->queue, oldest);
 	}
 }
@@ -260,7 +261,7 @@ static void deliver(struct exporter *exporter, struct send_chunk *chunk, const u
 		wait_for(exporter, r);
 	}
 	if (send_queue_add(&exporter->queue, chunk, bytes) < 0)
-		exporter->counters.dropped_no_memory += chunk->records;
+		count_lost(exporter, chunk, &exporter->counters.dropped_no_memory);
 	enforce_bound(exporter);
 }
 
@@ -328,7 +329,9 @@ static void on_message(void *userdata, const struct wire_message *message)
 {
 	struct send_chunk chunk = {.length = message->length,
 				   .records = message->records,
-				   .templates = message->templates};
+				   .templates = message->templates,
+				   .packets = message->packets,
+				   .octets = message->octets};
 
 	deliver(userdata, &chunk, message->bytes);
 }
@@ -336,6 +339,22 @@ static void on_message(void *userdata, const struct wire_message *message)
 static struct wire_now read_clock(void)
 {
 	return (struct wire_now){.monotonic_ns = clock_now_ns(), .wall_ns = clock_wall_ns()};
+}
+
+static void read_statistics(void *userdata, struct options_statistics *ret)
+{
+	const struct exporter *exporter = userdata;
+	const struct exporter_counters *counters = &exporter->counters;
+
+	*ret = (struct options_statistics){
+		.sent_messages = counters->sent_messages,
+		.sent_records = counters->sent_records,
+		.sent_octets = counters->sent_bytes,
+		.not_sent_records = counters->dropped_queue_full + counters->dropped_unreachable +
+				    counters->dropped_too_large + counters->dropped_no_memory,
+		.not_sent_packets = exporter->lost_packets,
+		.not_sent_octets = exporter->lost_octets,
+	};
 }
 
 static int choose_fields(const char *name, struct template_options *options)
@@ -365,6 +384,7 @@ static int open_writer(struct exporter *exporter)
 		.max_message_bytes = config->max_message_bytes,
 		.domain = exporter->context.domain,
 		.boot_ns = exporter->context.boot_ns,
+		.read_statistics = read_statistics,
 	};
 	if (choose_fields(config->template_name, &options.template_options) < 0) {
 		log_error("%s: there is no template \"%s\"", exporter_get_name(exporter),
@@ -387,6 +407,14 @@ static void resend_templates(struct exporter *exporter, const struct wire_now *n
 static void add_record(struct exporter *exporter, const struct flow_record *record,
 		       const struct wire_now *now)
 {
+	bool is_counted = record->parts & RECORD_COUNTERS;
+	const struct flow_counters *flow = &record->counters;
+	struct send_chunk lost = {
+		.records = 1,
+		.packets = is_counted ? flow->in_packets + flow->out_packets : 0,
+		.octets = is_counted ? flow->in_bytes + flow->out_bytes : 0,
+	};
+
 	switch (wire_writer_add(exporter->writer, record, now)) {
 	case 0:
 		break;
@@ -394,10 +422,10 @@ static void add_record(struct exporter *exporter, const struct flow_record *reco
 		exporter->counters.simplified_records++;
 		break;
 	case WIRE_TOO_LARGE:
-		exporter->counters.dropped_too_large++;
+		count_lost(exporter, &lost, &exporter->counters.dropped_too_large);
 		break;
 	default:
-		exporter->counters.dropped_no_memory++;
+		count_lost(exporter, &lost, &exporter->counters.dropped_no_memory);
 		break;
 	}
 }

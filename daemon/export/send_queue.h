@@ -13,6 +13,7 @@ struct send_chunk {
 	size_t length, sent; /* bytes */
 	uint32_t records;
 	uint32_t templates;
+	uint64_t packets, octets; /* of the flows in it */
 	uint8_t bytes[];
 };
 

@@ -22,7 +22,7 @@ enum {
 /* What the two formats differ in. */
 struct wire_format {
 	size_t header_bytes, alignment;
-	uint16_t template_set;
+	uint16_t template_set, options_set;
 	void (*encode_header)(struct wire_writer *writer, const struct wire_now *now);
 	size_t (*bound_template)(const struct template *template);
 	size_t (*encode_template)(const struct template *template, uint8_t *out);
@@ -37,7 +37,8 @@ struct wire_writer {
 	/* The message in work: length 0 when there is none, set_at 0 when no set is open. */
 	size_t length, set_at;
 	uint16_t set_id;
-	uint32_t records, templates;
+	uint32_t records, templates, options_records, options_templates;
+	uint64_t packets, octets;
 	/* Since the beginning. */
 	uint32_t sequence;
 	uint64_t templates_sent_ns;
@@ -107,7 +108,9 @@ static void encode_netflow9_header(struct wire_writer *writer, const struct wire
 	uint64_t seconds = (now->wall_ns + NS_PER_SEC - 1) / NS_PER_SEC;
 	uint64_t uptime_ns =
 		now->monotonic_ns + (seconds * NS_PER_SEC - now->wall_ns) - writer->options.boot_ns;
-	struct netflow9_header header = {.count = (uint16_t)(writer->records + writer->templates),
+	struct netflow9_header header = {.count = (uint16_t)(writer->records + writer->templates +
+							     writer->options_records +
+							     writer->options_templates),
 					 .uptime_ms = (uint32_t)(uptime_ns / NS_PER_MS),
 					 .unix_seconds = (uint32_t)seconds,
 					 .sequence = writer->sequence,
@@ -125,15 +128,22 @@ static void encode_ipfix_header(struct wire_writer *writer, const struct wire_no
 				      .domain = writer->options.domain};
 
 	ipfix_encode_header(&header, writer->bytes);
-	writer->sequence += writer->records;
+	writer->sequence += writer->records + writer->options_records;
 }
 
 void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now)
 {
 	struct wire_message message = {
-		.bytes = writer->bytes, .records = writer->records, .templates = writer->templates};
+		.bytes = writer->bytes,
+		.records = writer->records,
+		.templates = writer->templates,
+		.packets = writer->packets,
+		.octets = writer->octets,
+	};
 
-	if (message.records + message.templates > 0) {
+	if (message.records + message.templates + writer->options_records +
+		    writer->options_templates >
+	    0) {
 		close_set(writer);
 		writer->format->encode_header(writer, now);
 		message.length = writer->length;
@@ -142,6 +152,8 @@ void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now)
 	}
 	writer->length = writer->set_at = 0;
 	writer->records = writer->templates = 0;
+	writer->options_records = writer->options_templates = 0;
+	writer->packets = writer->octets = 0;
 }
 
 static bool add_template(struct wire_writer *writer, struct template *template)
@@ -166,9 +178,86 @@ static bool are_templates_due(const struct wire_writer *writer, const struct wir
 	       now->monotonic_ns - writer->templates_sent_ns >= options->template_interval_ns;
 }
 
+/* Into this message, or where it is full into the next one. What is empty is not in the format. */
+static bool add_option(struct wire_writer *writer, uint16_t set_id, const uint8_t *bytes,
+		       size_t length, const struct wire_now *now)
+{
+	uint8_t *room;
+
+	if (length == 0)
+		return false;
+	room = find_room(writer, set_id, length);
+	if (!room) {
+		wire_writer_finish(writer, now);
+		writer->length = writer->format->header_bytes;
+		room = find_room(writer, set_id, length);
+	}
+	if (!room)
+		return false;
+	memcpy(room, bytes, length);
+	writer->length += length;
+	return true;
+}
+
+static void add_options_templates(struct wire_writer *writer, const struct wire_now *now)
+{
+	uint8_t bytes[OPTIONS_DATA_LONGEST];
+
+	for (unsigned kind = 0; kind < OPTIONS_DATA_KINDS; kind++) {
+		size_t length = options_data_encode_template(
+			writer->options.template_options.format, kind, bytes);
+
+		if (add_option(writer, writer->format->options_set, bytes, length, now))
+			writer->options_templates++;
+	}
+}
+
+static void add_types(struct wire_writer *writer, const struct wire_now *now)
+{
+	uint8_t bytes[OPTIONS_DATA_LONGEST];
+
+	if (writer->options.template_options.format != TEMPLATE_IPFIX)
+		return;
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (options_data_is_described(&field_table[i]) &&
+		    add_option(writer, options_data_get_id(OPTIONS_DATA_TYPES), bytes,
+			       options_data_encode_type(&field_table[i], bytes), now))
+			writer->options_records++;
+}
+
+static void add_statistics(struct wire_writer *writer, const struct wire_now *now)
+{
+	struct options_statistics statistics;
+	uint8_t bytes[OPTIONS_DATA_LONGEST];
+
+	for (unsigned kind = OPTIONS_DATA_SENT; kind <= OPTIONS_DATA_NOT_SENT; kind++) {
+		size_t length;
+
+		writer->options.read_statistics(writer->userdata, &statistics);
+		length = options_data_encode_statistics(writer->options.template_options.format,
+							kind, writer->options.domain, &statistics,
+							bytes);
+		if (add_option(writer, options_data_get_id(kind), bytes, length, now))
+			writer->options_records++;
+	}
+}
+
+static void add_options(struct wire_writer *writer, bool with_templates, const struct wire_now *now)
+{
+	if (!writer->options.read_statistics)
+		return;
+	if (with_templates) {
+		add_options_templates(writer, now);
+		add_types(writer, now);
+	}
+	add_statistics(writer, now);
+}
+
+/* The types come first: libfixbuf gives an element its name when a template with it arrives. */
 static void add_all_templates(struct wire_writer *writer, const struct wire_now *now)
 {
 	writer->must_resend = false;
+	add_options(writer, true, now);
 	for (size_t i = 0; i < writer->cache.count; i++)
 		writer->cache.items[i]->is_announced = false;
 	for (size_t i = 0; i < writer->cache.count; i++) {
@@ -187,8 +276,15 @@ static void begin(struct wire_writer *writer, const struct wire_now *now)
 	if (writer->length > 0)
 		return;
 	writer->length = writer->format->header_bytes;
-	if (are_templates_due(writer, now))
+	if (!are_templates_due(writer, now))
+		return;
+	if (!writer->options.is_reliable || writer->must_resend) {
 		add_all_templates(writer, now);
+		return;
+	}
+	writer->messages_since_templates = 0;
+	writer->templates_sent_ns = now->monotonic_ns;
+	add_options(writer, false, now);
 }
 
 static bool add_record(struct wire_writer *writer, const struct template *template,
@@ -202,6 +298,10 @@ static bool add_record(struct wire_writer *writer, const struct template *templa
 	writer->length +=
 		template_encode_record(template, record, writer->options.boot_ns, text_limit, room);
 	writer->records++;
+	if (record->parts & RECORD_COUNTERS) {
+		writer->packets += record->counters.in_packets + record->counters.out_packets;
+		writer->octets += record->counters.in_bytes + record->counters.out_bytes;
+	}
 	return true;
 }
 
@@ -240,10 +340,10 @@ int wire_writer_add(struct wire_writer *writer, const struct flow_record *record
 
 static const struct wire_format formats[] = {
 	[TEMPLATE_NETFLOW9] = {NETFLOW9_HEADER_BYTES, NETFLOW9_ALIGNMENT, NETFLOW9_TEMPLATE_FLOWSET,
-			       encode_netflow9_header, netflow9_bound_template,
-			       netflow9_encode_template},
-	[TEMPLATE_IPFIX] = {IPFIX_HEADER_BYTES, 1, IPFIX_TEMPLATE_SET, encode_ipfix_header,
-			    ipfix_bound_template, ipfix_encode_template},
+			       OPTIONS_DATA_SET_NETFLOW9, encode_netflow9_header,
+			       netflow9_bound_template, netflow9_encode_template},
+	[TEMPLATE_IPFIX] = {IPFIX_HEADER_BYTES, 1, IPFIX_TEMPLATE_SET, OPTIONS_DATA_SET_IPFIX,
+			    encode_ipfix_header, ipfix_bound_template, ipfix_encode_template},
 };
 
 int wire_writer_new(const struct wire_options *options, wire_on_message on_message, void *userdata,
@@ -260,6 +360,7 @@ int wire_writer_new(const struct wire_options *options, wire_on_message on_messa
 	writer->format = &formats[options->template_options.format];
 	writer->on_message = on_message;
 	writer->userdata = userdata;
+	writer->must_resend = true;
 	template_cache_init(&writer->cache, &options->template_options);
 	*ret = writer;
 	return 0;

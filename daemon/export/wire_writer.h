@@ -5,15 +5,18 @@
  * sequence numbers. Time and options come in, bytes go out; no I/O.
  *
  * A template stands in front of its first record, in the same message where both fit. All known
- * ones are sent again when template_interval_ns have passed, and after template_packets messages.
- */
+ * ones are sent again when template_interval_ns have passed, and after template_packets messages;
+ * and with them the options data (options_data.h), where there are statistics to tell. */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "export/options_data.h"
 #include "export/template.h"
 
 struct wire_writer;
+
+typedef void (*wire_read_statistics)(void *userdata, struct options_statistics *ret);
 
 struct wire_options {
 	struct template_options template_options;
@@ -22,6 +25,10 @@ struct wire_options {
 	uint32_t max_message_bytes;
 	uint32_t domain;  /* observation domain id, source id */
 	uint64_t boot_ns; /* monotonic: where NetFlow v9's sysUptime is 0 */
+	/* A connection: what was sent has arrived, so templates and types are sent once. */
+	bool is_reliable;
+	wire_read_statistics
+		read_statistics; /* with the userdata of on_message; NULL: no options */
 };
 
 struct wire_now {
@@ -31,7 +38,8 @@ struct wire_now {
 struct wire_message {
 	const uint8_t *bytes; /* valid during the call */
 	size_t length;
-	uint32_t records, templates;
+	uint32_t records, templates; /* options data and its templates are in neither */
+	uint64_t packets, octets;    /* of the flows in it, where known: both directions */
 };
 
 typedef void (*wire_on_message)(void *userdata, const struct wire_message *message);

@@ -46,8 +46,10 @@ class Tshark:
         that the directions of a biflow share a name for, the first: the initiator's."""
         for field in xml.etree.ElementTree.fromstring(self._pdml).iter("field"):
             if re.match(r"Flow \d+", field.get("show", "")):
-                yield {inner.get("name"): inner.get("show") for inner in reversed(
+                flow = {inner.get("name"): inner.get("show") for inner in reversed(
                     list(field.iter("field"))) if inner.get("name", "").startswith("cflow.")}
+                if "cflow.protocol" in flow:  # else options data
+                    yield flow
 
 
 class Nfcapd:
