@@ -199,8 +199,10 @@ static void open_trace(struct daemon *daemon)
 
 	if (!(daemon->config->attribution.methods & CONFIG_METHOD_TRACE))
 		return;
-	if (trace_new(daemon->loop, &options, reason, &daemon->trace) == 0)
+	if (trace_new(daemon->loop, &options, reason, &daemon->trace) == 0) {
+		attribution_begin_trace(daemon->attribution, clock_now_ns());
 		return;
+	}
 	attribution_drop_trace(daemon->attribution);
 	log_warning("the method trace is not to be had: %s; processes that live for a moment only "
 		    "will be missed",

@@ -3,6 +3,7 @@
 #include "pipeline.h"
 
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,8 +124,10 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 
 	if (owner->process.pid > 0) {
 		process = acquire(pipeline, owner, now_ns);
-		if (!process && end->process)
-			return; /* the one that is known is better than one that is gone */
+		/* The one that is known is better than one that is gone, but not where it only
+		 * accepted the connection for it. */
+		if (!process && end->process && end->method != OWNERSHIP_SOCK_DIAG)
+			return;
 	}
 	end->method = owner->method;
 	end->reason = owner->reason;
@@ -158,14 +161,24 @@ static uint64_t not_before_ns(const struct flow *flow)
 	return doubt_ns && doubt_ns < flow->start_ns ? flow->start_ns - doubt_ns : 0;
 }
 
+/* Whoever sent the first packet was recorded before the event was made. */
+static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
+{
+	if (!pipeline->parts.trace || pipeline->drained_ns >= event_ns)
+		return;
+	pipeline->drained_ns = clock_now_ns();
+	trace_drain(pipeline->parts.trace);
+}
+
 static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,
-			  uint64_t now_ns)
+			  bool has_ended, uint64_t now_ns)
 {
 	struct ownership_query query = {
 		.socket = socket_of(flow, end == &flow->src),
 		.when_ns = flow->start_ns,
 		.not_before_ns = not_before_ns(flow),
 		.initiator = end == &flow->src,
+		.has_ended = has_ended,
 	};
 	struct ownership current = {.method = end->method, .is_provisional = end->is_provisional};
 	struct ownership answer;
@@ -224,13 +237,20 @@ static bool is_provisional(const struct flow *flow)
 	return flow->src.is_provisional || flow->dst.is_provisional;
 }
 
-static void ask_again(struct pipeline *pipeline, struct flow *flow, uint64_t now_ns)
+static bool is_closed(const struct flow *flow)
+{
+	return flow->key.protocol == IPPROTO_TCP && (flow->tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+						     flow->tcp_state == TCP_CONNTRACK_CLOSE);
+}
+
+static void ask_again(struct pipeline *pipeline, struct flow *flow, bool has_ended, uint64_t now_ns)
 {
 	pipeline->counters.retries++;
+	drain_trace(pipeline, now_ns);
 	if (flow->src.is_provisional)
-		ask_for_owner(pipeline, flow, &flow->src, now_ns);
+		ask_for_owner(pipeline, flow, &flow->src, has_ended, now_ns);
 	if (flow->dst.is_provisional)
-		ask_for_owner(pipeline, flow, &flow->dst, now_ns);
+		ask_for_owner(pipeline, flow, &flow->dst, has_ended, now_ns);
 }
 
 static void run_retries(struct pipeline *pipeline, size_t stage, uint64_t now_ns)
@@ -240,7 +260,7 @@ static void run_retries(struct pipeline *pipeline, size_t stage, uint64_t now_ns
 	while ((flow = flow_queue_take(&pipeline->retries[stage], now_ns))) {
 		if (!is_provisional(flow))
 			continue;
-		ask_again(pipeline, flow, now_ns);
+		ask_again(pipeline, flow, is_closed(flow), now_ns);
 		if (is_provisional(flow) && stage + 1 < RETRY_STAGES)
 			remember_retry(pipeline, flow, stage + 1, now_ns);
 	}
@@ -281,8 +301,8 @@ static void on_flow_open(void *userdata, struct flow *flow)
 	struct pipeline *pipeline = userdata;
 	uint64_t now_ns = clock_now_ns();
 
-	ask_for_owner(pipeline, flow, &flow->src, now_ns);
-	ask_for_owner(pipeline, flow, &flow->dst, now_ns);
+	ask_for_owner(pipeline, flow, &flow->src, false, now_ns);
+	ask_for_owner(pipeline, flow, &flow->dst, false, now_ns);
 	if (is_provisional(flow))
 		remember_retry(pipeline, flow, 0, now_ns);
 	if (is_provisional(flow) || flow->src.process || flow->dst.process)
@@ -347,7 +367,11 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 		return;
 	}
 	if (is_provisional(flow))
-		ask_again(pipeline, flow, now_ns);
+		ask_again(pipeline, flow,
+			  is_closed(flow) ||
+				  (report->is_last && report->reason == FLOW_END_DETECTED &&
+				   flow->key.protocol == IPPROTO_TCP),
+			  now_ns);
 	describe_end(pipeline, flow, &flow->src, report->end_ns, now_ns, &src);
 	describe_end(pipeline, flow, &flow->dst, report->end_ns, now_ns, &dst);
 	record_builder_build(flow, report, &src, &dst, clock_wall_offset_ns(), &record);
@@ -384,15 +408,6 @@ static void on_connection_closed(struct pipeline *pipeline, const struct flow_ev
 		report_closed(pipeline, flow);
 	else
 		arm_queue_timer(pipeline);
-}
-
-/* Whoever sent the first packet was recorded before the event was made. */
-static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
-{
-	if (!pipeline->parts.trace || pipeline->drained_ns >= event_ns)
-		return;
-	pipeline->drained_ns = clock_now_ns();
-	trace_drain(pipeline->parts.trace);
 }
 
 static void on_conntrack_event(void *userdata, const struct flow_event *event)

@@ -10,6 +10,7 @@
 #include "attribution/attribution.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "attribution/local_routes.h"
@@ -19,6 +20,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "config/config.h"
+
+/* A connection that is not made by then has been answered for by its socket. */
+#define CONNECT_NS (5 * NS_PER_SEC)
 
 struct attribution {
 	unsigned methods;
@@ -111,6 +115,12 @@ void attribution_forget_port(struct attribution *attribution, uint16_t port)
 	trace_owner_forget_port(attribution->trace, port);
 }
 
+void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns)
+{
+	if (attribution->trace)
+		trace_owner_learn(attribution->trace, now_ns);
+}
+
 void attribution_drop_trace(struct attribution *attribution)
 {
 	trace_owner_free(attribution->trace);
@@ -165,7 +175,8 @@ static void set_none(struct ownership *answer, enum ownership_reason reason, boo
 }
 
 static bool find_by_trace(struct attribution *attribution, const struct ownership_query *query,
-			  const struct place *place, uint64_t now_ns, struct ownership *ret)
+			  const struct place *place, uint64_t now_ns, struct ownership *ret,
+			  bool *is_doubtful)
 {
 	struct trace_owner_query question = {
 		.query = query,
@@ -176,7 +187,28 @@ static bool find_by_trace(struct attribution *attribution, const struct ownershi
 
 	if (r == TRACE_OWNER_LOST)
 		attribution->counters.trace_lost++;
-	return r == TRACE_OWNER_FOUND;
+	*is_doubtful = r == TRACE_OWNER_DOUBTFUL;
+	return r == TRACE_OWNER_FOUND || *is_doubtful;
+}
+
+/* Who connected a socket, and who holds it now. */
+static void merge_doubtful(const struct ownership *holder, struct ownership *ret)
+{
+	if (holder->method == OWNERSHIP_SOCK_DIAG && holder->process.pid != ret->process.pid)
+		*ret = *holder;
+	else if (holder->method == OWNERSHIP_SHARED)
+		*ret = *holder;
+}
+
+/* Over IPv6 the source port is recorded only when the connection is made, which the first packet's
+ * event does not wait for; and who answers one is recorded when it is closed. */
+static bool may_trace_tell_later(const struct ownership_query *query, uint64_t now_ns)
+{
+	if (query->socket.protocol != IPPROTO_TCP)
+		return false;
+	return query->initiator ? query->socket.family == IP_FAMILY_V6 &&
+					  now_ns < query->when_ns + CONNECT_NS
+				: true;
 }
 
 static void set_unentered(struct ownership *answer, int r)
@@ -213,16 +245,34 @@ static void find_by_socket(struct attribution *attribution, const struct ownersh
 static void find_at(struct attribution *attribution, const struct ownership_query *query,
 		    const struct place *place, uint64_t now_ns, struct ownership *ret)
 {
+	struct ownership holder;
+	bool is_doubtful = false;
+
 	set_none(ret, OWNERSHIP_REASON_UNSUPPORTED, false);
-	if (attribution->trace && find_by_trace(attribution, query, place, now_ns, ret))
+	if (attribution->trace &&
+	    find_by_trace(attribution, query, place, now_ns, ret, &is_doubtful) && !is_doubtful)
 		return;
+	if (query->has_ended) {
+		*ret = (struct ownership){.method = OWNERSHIP_UNKNOWN};
+		return;
+	}
+	set_none(&holder, OWNERSHIP_REASON_UNSUPPORTED, false);
 	if (attribution->methods & CONFIG_METHOD_SOCK_DIAG)
-		find_by_socket(attribution, query, place, now_ns, ret);
+		find_by_socket(attribution, query, place, now_ns, &holder);
+	if (is_doubtful) {
+		merge_doubtful(&holder, ret);
+		return;
+	}
+	*ret = holder;
+	if (attribution->trace && may_trace_tell_later(query, now_ns))
+		ret->is_provisional = true;
 }
 
 /* Whether the tuple may exist there, by the answer for one namespace of several. */
 static bool is_claim(const struct ownership *answer)
 {
+	if (answer->method == OWNERSHIP_UNKNOWN)
+		return false;
 	return answer->process.pid != 0 || (answer->reason != OWNERSHIP_REASON_CLOSED &&
 					    answer->reason != OWNERSHIP_REASON_AMBIGUOUS &&
 					    answer->reason != OWNERSHIP_REASON_UNSUPPORTED);
@@ -248,6 +298,8 @@ static void find_at_several(struct attribution *attribution, const struct owners
 	}
 	if (claims == 1 && count <= NAMESPACES_MOST_MATCHES)
 		*ret = found;
+	else if (query->has_ended)
+		*ret = (struct ownership){.method = OWNERSHIP_UNKNOWN};
 	else /* A connection that is accepted later exists in one of them only. */
 		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS, !query->initiator);
 }

@@ -60,6 +60,8 @@ void attribution_add_process(struct attribution *attribution, const struct proce
 void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uint64_t until_ns);
 /* Trace tells no more of UDP sent from this local port: what it told gets stale. */
 void attribution_forget_port(struct attribution *attribution, uint16_t port);
+/* Trace tells from now on: takes in who runs already. */
+void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns);
 /* Trace is not to be had after all: the method is left out from here on. */
 void attribution_drop_trace(struct attribution *attribution);
 /* Forgets what is too old to be asked for, and looks for new namespaces; to be called once a second. */

@@ -184,6 +184,12 @@ static int add_range(struct ownership_ranges *ranges, const struct range *value)
 	return 0;
 }
 
+static bool is_end(const struct socket_event *event)
+{
+	return event->tcp_state == TCP_FIN_WAIT1 || event->tcp_state == TCP_LAST_ACK ||
+	       event->tcp_state == TCP_CLOSE;
+}
+
 static bool is_same_owner(const struct range *range, const struct socket_event *event)
 {
 	return range->act.pid == event->pid && range->closed_ns >= event->when_ns &&
@@ -197,6 +203,7 @@ static void extend(struct ownership_ranges *ranges, struct range *range,
 		range->act.last_ns = event->when_ns;
 	if (event->when_ns < range->act.first_ns)
 		range->act.first_ns = event->when_ns;
+	range->act.is_end &= is_end(event);
 	/* connect(2) on UDP looks the route up before and after the source is chosen. */
 	if (ip_address_is_zero(&range->local))
 		range->local = event->socket.local;
@@ -223,7 +230,8 @@ static int add_act(struct ownership_ranges *ranges, const struct socket_event *e
 		.act = {.pid = event->pid,
 			.first_ns = event->when_ns,
 			.last_ns = event->when_ns,
-			.socket_address = event->socket_address},
+			.socket_address = event->socket_address,
+			.is_end = is_end(event)},
 		.closed_ns = UINT64_MAX,
 	};
 	struct range *newer = NULL, *at = find_newest(ranges, &value.key);
@@ -377,6 +385,7 @@ int ownership_ranges_find(struct ownership_ranges *ranges,
 		.ownership = {.method = OWNERSHIP_TRACE, .process.pid = range->act.pid},
 		.from_ns = range->act.first_ns,
 		.until_ns = range->closed_ns,
+		.last_ns = range->act.last_ns,
 	};
 	return 0;
 }

@@ -30,6 +30,7 @@ struct ownership_act {
 	pid_t pid;
 	uint64_t first_ns, last_ns;
 	uint64_t socket_address; /* or 0 */
+	bool is_end;		 /* all that it did was to close the connection */
 };
 
 struct ownership_ranges_query {

@@ -2,14 +2,18 @@
 
 #include "attribution/trace_owner.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "procfs/stat.h"
 
 /* A flow is asked for when it begins; what stays open longer is asked for again only when it is found
  * anew, and then sock_diag serves. 65,536 ranges are 10 MiB: a minute at a thousand senders a second. */
@@ -18,12 +22,19 @@ enum { MAX_RANGES = 65536, MAX_PROCESSES = 16384, MOST_ANCESTORS = 8 };
 #define PROCESS_AGE_NS (60 * NS_PER_SEC)
 /* Conntrack's time of a flow's beginning is wall time turned back into monotonic time. */
 #define TOLERANCE_NS (1 * NS_PER_MS)
+/* A flow that begins so long after the last record of its sender was not begun by what was recorded. */
+#define STALE_NS (1 * NS_PER_SEC)
+
+/* The parent of all kernel threads has this number, but in a pid namespace that is not the first. */
+enum { KTHREADD = 2 };
 
 struct trace_owner {
 	struct ownership_ranges *ranges;
 	struct trace_processes *processes;
 	int proc_fd;
 	ino_t netns; /* ours */
+	bool has_kthreadd;
+	pid_t own_pid;
 };
 
 DEFINE_CLEANUP(struct trace_owner *, trace_owner_free);
@@ -34,6 +45,17 @@ static ino_t read_netns(int proc_fd, const char *path)
 	struct stat status;
 
 	return fstatat(proc_fd, path, &status, 0) < 0 ? 0 : status.st_ino;
+}
+
+/* A name is no proof, any process can give itself one: kernel threads have no executable. */
+static bool find_kthreadd(int proc_fd)
+{
+	char line[PROCFS_STAT_LINE_SIZE], target[2];
+	struct procfs_stat stat;
+
+	return procfs_stat_read(proc_fd, KTHREADD, line, sizeof(line), &stat) == 0 &&
+	       stat.parent == 0 && readlinkat(proc_fd, "2/exe", target, sizeof(target)) < 0 &&
+	       errno == ENOENT;
 }
 
 int trace_owner_new(int proc_fd, struct trace_owner **ret)
@@ -49,6 +71,8 @@ int trace_owner_new(int proc_fd, struct trace_owner **ret)
 		return -ENOMEM;
 	owner->proc_fd = proc_fd;
 	owner->netns = read_netns(proc_fd, "thread-self/ns/net");
+	owner->own_pid = getpid();
+	owner->has_kthreadd = find_kthreadd(proc_fd);
 	r = ownership_ranges_new(&ranges, &owner->ranges);
 	if (r < 0)
 		return r;
@@ -66,6 +90,39 @@ void trace_owner_free(struct trace_owner *owner)
 	ownership_ranges_free(owner->ranges);
 	trace_processes_free(owner->processes);
 	free(owner);
+}
+
+static int learn(struct trace_owner *owner, pid_t pid, uint64_t now_ns)
+{
+	char line[PROCFS_STAT_LINE_SIZE], name[16];
+	struct procfs_stat stat;
+
+	if (procfs_stat_read(owner->proc_fd, pid, line, sizeof(line), &stat) < 0)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)stat.name.length, stat.name.at);
+	return trace_processes_learn(owner->processes, pid, stat.parent, name, now_ns);
+}
+
+int trace_owner_learn(struct trace_owner *owner, uint64_t now_ns)
+{
+	int fd = openat(owner->proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+
+	if (!directory) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (r == 0 && (entry = readdir(directory))) {
+		int pid = atoi(entry->d_name);
+
+		if (pid > 0)
+			r = learn(owner, pid, now_ns);
+	}
+	closedir(directory);
+	return r;
 }
 
 void trace_owner_add_socket(struct trace_owner *owner, const struct socket_event *event)
@@ -109,9 +166,8 @@ static bool is_right_namespace(const struct acceptance *acceptance, ino_t netns,
 	return !is_itself && netns == acceptance->owner->netns && acceptance->query->is_only_owner;
 }
 
-static bool is_in_namespace(void *userdata, const struct ownership_act *act)
+static bool is_in_namespace(const struct acceptance *acceptance, const struct ownership_act *act)
 {
-	const struct acceptance *acceptance = userdata;
 	const struct trace_owner *owner = acceptance->owner;
 	pid_t pid = act->pid;
 
@@ -133,6 +189,70 @@ static bool is_in_namespace(void *userdata, const struct ownership_act *act)
 	return acceptance->netns == owner->netns || acceptance->query->is_only_owner;
 }
 
+/* kworkers, NAPI threads and the like send on behalf of others: what they do proves nothing. */
+static bool is_kernel_thread(const struct trace_owner *owner, const struct ownership_act *act)
+{
+	const struct trace_process *process =
+		trace_processes_find(owner->processes, act->pid, act->first_ns);
+
+	return owner->has_kthreadd &&
+	       (act->pid == KTHREADD ||
+		(process && process->parent == KTHREADD && process->exec_ns == 0));
+}
+
+static bool may_be_owner(void *userdata, const struct ownership_act *act)
+{
+	const struct acceptance *acceptance = userdata;
+	const struct ownership_query *query = acceptance->query->query;
+
+	/* Reading a link of /proc/PID/fd holds the file for a moment: where its process closes it just
+	 * then, the close is ours (proc_fd_link() in fs/proc/fd.c). */
+	if (act->is_end && act->pid == acceptance->owner->own_pid)
+		return false;
+	/* Who closed a connection need not be who opened it; and an end before the flow's beginning
+	 * was that of an earlier one with its tuple. */
+	if (act->is_end && (query->initiator || act->last_ns < query->when_ns))
+		return false;
+	return !is_kernel_thread(acceptance->owner, act) && is_in_namespace(acceptance, act);
+}
+
+static const struct trace_process *find_process(const struct trace_owner *owner,
+						const struct ownership_range *range)
+{
+	return trace_processes_find(owner->processes, range->ownership.process.pid, range->from_ns);
+}
+
+static bool is_doubtful(const struct trace_owner *owner, const struct ownership_query *query,
+			const struct ownership_range *range)
+{
+	const struct trace_process *process;
+
+	/* The next connection of this tuple may be on its way, without a record yet. */
+	if (query->socket.protocol == IPPROTO_TCP)
+		return query->initiator && query->socket.family == IP_FAMILY_V6 &&
+		       range->until_ns < query->when_ns - TOLERANCE_NS;
+	if (query->socket.protocol != IPPROTO_UDP || range->last_ns >= query->when_ns)
+		return false;
+	process = find_process(owner, range);
+	return query->when_ns - range->last_ns > STALE_NS ||
+	       (process && process->fork_ns >= range->from_ns);
+}
+
+/* Of a server that forks for each connection it is the child's end that closes it; where the child
+ * was faster than its parent is with its own copy it is the parent's. */
+static bool may_have_been_shared(const struct trace_owner *owner,
+				 const struct ownership_query *query,
+				 const struct ownership_range *range)
+{
+	const struct trace_process *process;
+
+	if (query->initiator || query->socket.protocol != IPPROTO_TCP)
+		return false;
+	process = find_process(owner, range);
+	return !process ||
+	       process->fork_ns >= (query->not_before_ns ? query->not_before_ns : query->when_ns);
+}
+
 int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
 		     struct ownership *ret)
 {
@@ -144,7 +264,7 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 		.earliest_ns = query->query->not_before_ns ? query->query->not_before_ns
 							   : query->query->when_ns,
 		.latest_ns = query->query->initiator ? query->query->when_ns : query->now_ns,
-		.accept = is_in_namespace,
+		.accept = may_be_owner,
 		.userdata = &acceptance,
 	};
 	struct ownership_range range;
@@ -156,7 +276,11 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 		return TRACE_OWNER_NOBODY;
 	*ret = range.ownership;
 	ret->acted_ns = range.from_ns;
-	return TRACE_OWNER_FOUND;
+	if (may_have_been_shared(owner, query->query, &range)) {
+		ret->method = OWNERSHIP_SHARED;
+		ret->is_provisional = true;
+	}
+	return is_doubtful(owner, query->query, &range) ? TRACE_OWNER_DOUBTFUL : TRACE_OWNER_FOUND;
 }
 
 const struct ownership_ranges_counters *trace_owner_get_counters(const struct trace_owner *owner)

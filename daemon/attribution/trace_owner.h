@@ -19,11 +19,19 @@ enum {
 	TRACE_OWNER_FOUND = 0,
 	TRACE_OWNER_NOBODY = 1, /* nobody was seen */
 	TRACE_OWNER_LOST = 2,	/* records of the time were lost: another method has to answer */
+	/* *ret is who was seen, but the socket may be another's: a UDP socket that another process
+	 * may have got since, by fork or by SCM_RIGHTS (a connected one sends without being
+	 * recorded); or a connection over IPv6 that was closed by then. */
+	TRACE_OWNER_DOUBTFUL = 3,
 };
 
 /* "proc_fd" is borrowed. 0 or a negative errno. */
 int trace_owner_new(int proc_fd, struct trace_owner **ret);
 void trace_owner_free(struct trace_owner *owner);
+
+/* Takes in all of /proc: names and parents of processes that are older than the records. To be
+ * called once trace tells. 0 or a negative errno. */
+int trace_owner_learn(struct trace_owner *owner, uint64_t now_ns);
 
 void trace_owner_add_socket(struct trace_owner *owner, const struct socket_event *event);
 void trace_owner_add_process(struct trace_owner *owner, const struct process_event *event);
@@ -43,7 +51,8 @@ struct trace_owner_query {
 	bool is_only_owner;
 };
 
-/* One of the outcomes; *ret is written with TRACE_OWNER_FOUND: pid, start_ticks 0, acted_ns. */
+/* One of the outcomes; *ret is written with TRACE_OWNER_FOUND and TRACE_OWNER_DOUBTFUL: pid,
+ * start_ticks 0, acted_ns. The accepting end of a connection is known by who closed it. */
 int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
 		     struct ownership *ret);
 

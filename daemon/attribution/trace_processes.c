@@ -170,8 +170,7 @@ static struct life *find_or_begin(struct trace_processes *processes, pid_t pid, 
 
 static int on_fork(struct trace_processes *processes, const struct process_event *event)
 {
-	const struct life *parent;
-	struct life *life;
+	struct life *life, *parent;
 
 	if (event->pid == event->parent && event->thread != event->pid) {
 		life = find_or_begin(processes, event->pid, event->when_ns);
@@ -187,6 +186,7 @@ static int on_fork(struct trace_processes *processes, const struct process_event
 	life->process.parent = event->parent;
 	parent = find_newest(processes, event->parent);
 	if (parent && parent != life) {
+		parent->process.fork_ns = event->when_ns;
 		memcpy(life->process.name, parent->process.name, sizeof(life->process.name));
 		if (parent->process.executable)
 			life->process.executable = strdup(parent->process.executable);

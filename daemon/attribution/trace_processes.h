@@ -25,6 +25,7 @@ struct trace_process {
 	uint64_t start_ns; /* 0: before the records began */
 	uint64_t exec_ns;  /* the last execve(2); 0: none was seen */
 	uint64_t exit_ns;  /* UINT64_MAX: it runs */
+	uint64_t fork_ns;  /* when it last started a process; 0: not seen */
 	/* "" where it is not known: of a child of a process that is not known either. */
 	char name[16];
 	char name_before_exec[16];

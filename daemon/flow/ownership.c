@@ -35,6 +35,10 @@ const char *ownership_reason_name(enum ownership_reason reason)
 
 bool ownership_is_better(const struct ownership *candidate, const struct ownership *current)
 {
+	/* Whoever accepted a connection shares it by now. */
+	if (candidate->method == OWNERSHIP_SHARED && current->method == OWNERSHIP_SOCK_DIAG &&
+	    current->is_provisional)
+		return true;
 	if (candidate->method != current->method)
 		return candidate->method > current->method;
 	/* Of two answers of one strength the later one counts only where the first was open. */

@@ -64,6 +64,9 @@ struct ownership_query {
 	/* It began after this: an event may wait before it is read. 0: "when_ns" is exact. */
 	uint64_t not_before_ns;
 	bool initiator; /* this end sent the first packet */
+	/* The connection is closed: its tuple may be another's by now, so that only what was recorded
+	 * while it lasted may answer (else OWNERSHIP_UNKNOWN). */
+	bool has_ended;
 };
 
 struct ownership {
@@ -87,4 +90,5 @@ bool ownership_is_better(const struct ownership *candidate, const struct ownersh
 struct ownership_range {
 	struct ownership ownership;
 	uint64_t from_ns, until_ns; /* monotonic; UINT64_MAX: still */
+	uint64_t last_ns;	    /* when it was last seen to act */
 };

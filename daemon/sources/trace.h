@@ -29,9 +29,10 @@ struct trace;
 struct trace_handlers {
 	/* is_proof: "pid" sent on, or connected, a socket with this tuple at "when_ns" in its own
 	 * context. The local address is all 0 where the kernel had not chosen one (a UDP socket
-	 * that is bound to none): it stands for any. TCP: tcp_state is TCP_SYN_SENT or what
-	 * followed it, and when_ns the moment of connect(2); as the source port of IPv6 comes later
-	 * only, when_ns may lie before that of events already told.
+	 * that is bound to none): it stands for any. TCP: tcp_state is TCP_SYN_SENT, and
+	 * when_ns the moment of connect(2); as the source port of IPv6 comes later only, when_ns
+	 * may lie before that of events already told. With TCP_FIN_WAIT1, TCP_LAST_ACK or TCP_CLOSE
+	 * "pid" closed the connection, of either end: somebody else may have opened it.
 	 * Else pid is 0, and tcp_state is TCP_CLOSE: the socket was closed. */
 	void (*on_socket)(void *userdata, const struct socket_event *event);
 	void (*on_process)(void *userdata, const struct process_event *event);

@@ -15,11 +15,12 @@
  * which found a route, and with the ports known. 152 is TRACE_CONTEXT_BORROWED. */
 #define LOOKUP_FILTER "err == 0 && iif == 1 && sport != 0 && !(common_flags & 152)"
 
-/* States by number (include/net/tcp_states.h): 1 ESTABLISHED, 2 SYN_SENT, 7 CLOSE, 10 LISTEN. Over
- * IPv4 the lookup tells the source port, so that leaving SYN_SENT matters for family 10 only. */
+/* States by number (include/net/tcp_states.h): 1 ESTABLISHED, 2 SYN_SENT, 4 FIN_WAIT1, 7 CLOSE,
+ * 9 LAST_ACK, 10 LISTEN. Over IPv4 the lookup tells the source port, so that leaving SYN_SENT matters
+ * for family 10 only. */
 #define STATE_FILTER                                                                               \
 	"(newstate == 7 && oldstate != 10) || (oldstate == 7 && newstate == 2) || "                \
-	"(oldstate == 2 && family == 10)"
+	"newstate == 4 || newstate == 9 || (oldstate == 2 && family == 10)"
 
 static const struct {
 	const char *filter;

@@ -20,15 +20,14 @@ static void tell_process(struct trace_teller *teller, const struct process_event
 		teller->handlers->on_process(teller->handlers->userdata, event);
 }
 
-static void tell_connect(struct trace_teller *teller, const struct trace_connecting *connecting,
-			 uint8_t tcp_state)
+static void tell_connect(struct trace_teller *teller, const struct trace_connecting *connecting)
 {
 	struct socket_event event = {
 		.socket = connecting->socket,
 		.when_ns = connecting->when_ns,
 		.socket_address = connecting->socket_address,
 		.pid = connecting->pid,
-		.tcp_state = tcp_state,
+		.tcp_state = TCP_SYN_SENT,
 		.is_proof = true,
 	};
 
@@ -56,7 +55,7 @@ static void on_lookup(struct trace_teller *teller, enum trace_tracepoint tracepo
 		 * lookup counts only as the last step of this thread's own connect. */
 		if (trace_connect_join_lookup(teller->connect, record->thread, &lookup.socket,
 					      &connecting))
-			tell_connect(teller, &connecting, TCP_SYN_SENT);
+			tell_connect(teller, &connecting);
 		else
 			teller->counters->unmatched++;
 		return;
@@ -85,7 +84,7 @@ static void on_connect(struct trace_teller *teller, const struct trace_record *r
 		return;
 	}
 	if (state->socket.local_port != 0)
-		tell_connect(teller, &connecting, TCP_SYN_SENT); /* it was bound before */
+		tell_connect(teller, &connecting); /* it was bound before */
 	else if (trace_connect_add(teller->connect, &connecting) < 0)
 		teller->counters->lost++;
 }
@@ -102,6 +101,33 @@ static void on_close(struct trace_teller *teller, const struct trace_record *rec
 
 	if (state->socket.local_port != 0 && state->socket.remote_port != 0)
 		tell_socket(teller, &event);
+}
+
+/* close(2), shutdown(2) or the end of the last process that held the socket. The accepting side does
+ * nothing else in its own context that a tracepoint tells. */
+static void on_hang_up(struct trace_teller *teller, const struct trace_record *record,
+		       const struct trace_state *state)
+{
+	struct socket_event event = {
+		.socket = state->socket,
+		.when_ns = record->when_ns,
+		.socket_address = state->socket_address,
+		.pid = record->pid,
+		.tcp_state = state->new_state,
+		.is_proof = true,
+	};
+
+	if (state->context & TRACE_CONTEXT_BORROWED || record->pid <= 0)
+		teller->counters->borrowed++;
+	else if (state->socket.local_port != 0 && state->socket.remote_port != 0)
+		tell_socket(teller, &event);
+}
+
+static bool is_hang_up(const struct trace_state *state)
+{
+	return state->new_state == TCP_FIN_WAIT1 || state->new_state == TCP_LAST_ACK ||
+	       (state->new_state == TCP_CLOSE &&
+		(state->old_state == TCP_ESTABLISHED || state->old_state == TCP_CLOSE_WAIT));
 }
 
 static void on_state(struct trace_teller *teller, const struct trace_record *record)
@@ -121,7 +147,9 @@ static void on_state(struct trace_teller *teller, const struct trace_record *rec
 	if (state.old_state == TCP_SYN_SENT &&
 	    trace_connect_join_state(teller->connect, state.socket_address, &state.socket,
 				     &connecting))
-		tell_connect(teller, &connecting, state.new_state);
+		tell_connect(teller, &connecting);
+	if (is_hang_up(&state))
+		on_hang_up(teller, record, &state);
 	if (state.new_state == TCP_CLOSE)
 		on_close(teller, record, &state);
 }

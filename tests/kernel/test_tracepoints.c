@@ -198,6 +198,58 @@ static void test_record_names_sender(void **state)
 }
 
 /* The accepting side runs in softirq, interrupting anybody: nothing of it may count as proof. */
+struct closing {
+	pid_t pid;
+	uint16_t local_port, remote_port;
+};
+
+static bool is_closing(const struct trace_told *told, const void *userdata)
+{
+	const struct closing *wanted = userdata;
+
+	return told->type == TRACE_TOLD_SOCKET && told->socket.is_proof &&
+	       told->socket.pid == wanted->pid &&
+	       told->socket.socket.local_port == wanted->local_port &&
+	       told->socket.socket.remote_port == wanted->remote_port &&
+	       (told->socket.tcp_state == TCP_FIN_WAIT1 || told->socket.tcp_state == TCP_LAST_ACK ||
+		told->socket.tcp_state == TCP_CLOSE);
+}
+
+/* In the parent's place the socket is closed without a record: the child's is the last hold of it. */
+static void test_a_hang_up_names_who_does_it(void **state)
+{
+	static const struct way *const over[] = {&ways[7], &ways[9], &ways[11]};
+	struct trace_recorder *recorder = *state;
+
+	for (size_t i = 0; i < array_length(over); i++) {
+		cleanup_close int listener = open_bound(over[i], over[i]->server);
+		cleanup_close int client = socket(over[i]->family, SOCK_STREAM, 0);
+		struct closing wanted = {.local_port = get_port(listener)};
+		union address address;
+		socklen_t length =
+			make_address(over[i]->family, over[i]->server, wanted.local_port, &address);
+		int accepted;
+
+		assert_int_equal(listen(listener, 1), 0);
+		assert_int_equal(connect(client, &address.any, length), 0);
+		wanted.remote_port = get_port(client);
+		accepted = accept(listener, NULL, NULL);
+		assert_true(accepted >= 0);
+		wanted.pid = fork();
+		assert_true(wanted.pid >= 0);
+		if (wanted.pid == 0) {
+			char byte;
+
+			/* Until the parent has closed its own. */
+			_exit(read(accepted, &byte, 1) == 1 ? 0 : 1);
+		}
+		close(accepted);
+		assert_int_equal(write(client, "x", 1), 1);
+		assert_int_equal(waitpid(wanted.pid, NULL, 0), wanted.pid);
+		assert_true(trace_recorder_wait(recorder, is_closing, &wanted) >= 0);
+	}
+}
+
 static void test_accepting_side_is_no_proof(void **state)
 {
 	struct trace_recorder *recorder = *state;
@@ -486,6 +538,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_record_names_sender, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_hang_up_names_who_does_it, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_accepting_side_is_no_proof, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_life_of_process_is_in_order, set_up,
 						tear_down),

@@ -223,6 +223,39 @@ static void test_query_may_refuse(void **state)
 	assert_int_equal(ownership_ranges_find(ranges, &query, &told), -ENOENT);
 }
 
+static bool accept_no_end(void *userdata, const struct ownership_act *act)
+{
+	(void)userdata;
+	return !act->is_end;
+}
+
+/* Who closes a connection need not be who opened it, and is told apart; who did both is not. */
+static void test_an_end_is_told_apart(void **state)
+{
+	struct ownership_ranges *ranges = *state;
+	struct socket_event opened = make_event(IPPROTO_TCP, 1, 1000, 7, 100);
+	struct socket_event closed = make_event(IPPROTO_TCP, 1, 1000, 8, 200);
+	struct ownership_ranges_query query = {
+		.socket = closed.socket, .earliest_ns = 150, .latest_ns = 300};
+	struct ownership_range told;
+
+	closed.tcp_state = TCP_LAST_ACK;
+	add(ranges, &closed);
+	assert_int_equal(ownership_ranges_find(ranges, &query, &told), 0);
+	assert_int_equal(told.ownership.process.pid, 8);
+	query.accept = accept_no_end;
+	assert_int_equal(ownership_ranges_find(ranges, &query, &told), -ENOENT);
+	add(ranges, &opened);
+	assert_int_equal(ownership_ranges_find(ranges, &query, &told), 0);
+	assert_int_equal(told.ownership.process.pid, 7);
+	opened.pid = 8;
+	opened.when_ns = 160;
+	add(ranges, &opened);
+	assert_int_equal(ownership_ranges_find(ranges, &query, &told), 0);
+	assert_int_equal(told.ownership.process.pid, 8);
+	assert_int_equal(told.last_ns, 200);
+}
+
 static void test_late_record_parts_another_range(void **state)
 {
 	struct ownership_ranges *ranges = *state;
@@ -396,6 +429,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_loss_makes_old_records_doubtful, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_query_may_refuse, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_end_is_told_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_late_record_parts_another_range, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_oldest_goes_at_the_bound, set_up, tear_down),

@@ -39,11 +39,23 @@ static void test_every_value_has_its_word(unused void **state)
 			    "untracked-namespace");
 }
 
+/* The process that accepted a connection has handed it on: both hold it for a moment. */
+static void test_shared_corrects_a_provisional_holder(unused void **state)
+{
+	struct ownership holder = {.method = OWNERSHIP_SOCK_DIAG, .is_provisional = true};
+	const struct ownership shared = {.method = OWNERSHIP_SHARED};
+
+	assert_true(ownership_is_better(&shared, &holder));
+	holder.is_provisional = false;
+	assert_false(ownership_is_better(&shared, &holder));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_proven_answer_stays),
 		cmocka_unit_test(test_every_value_has_its_word),
+		cmocka_unit_test(test_shared_corrects_a_provisional_holder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

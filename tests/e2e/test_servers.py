@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who of a server's processes serves a connection: a thousand connections for each kind of server. The
+server itself tells the client the pid of whoever serves it."""
+
+import pathlib
+import select
+import subprocess
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).parent / "harness" / "servers_main.py"
+PORT = 8300
+CONNECTIONS = 1000
+AT_ONCE, HELD_AT_ONCE = 8, 100
+WORKERS = 4
+
+# Runs in the namespace: AT_ONCE connections at a time, each until the server told who serves it; the
+# held ones stay open until all are. A line each: local port, pid.
+CLIENT = """
+import socket, sys
+version, address, port, count, at_once, held = int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+left = count
+while left:
+    batch = []
+    for _ in range(min(at_once, left)):
+        made = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6)
+        made.settimeout(15)
+        made.connect((address, port))
+        if not held:
+            made.sendall(b"q")
+        batch.append(made)
+    for made in batch:
+        text = b""
+        while not text.endswith(b"\\n"):
+            got = made.recv(64)
+            if not got:
+                raise EOFError(text)
+            text += got
+        print(made.getsockname()[1], int(text), flush=True)
+    if held:
+        sys.stdin.readline()
+    for made in batch:
+        made.close()
+    left -= len(batch)
+"""
+
+
+@pytest.fixture
+def server(pair, cleanup):
+    def start(kind, version=4, address="127.0.0.1"):
+        process = pair.probe.popen("/usr/bin/python3", SOURCE, kind, version, address, PORT, WORKERS,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        cleanup.callback(process.stdin.close)
+        ready, _, _ = select.select([process.stdout], [], [], 20)
+        assert ready and process.stdout.readline().startswith("ready"), f"{kind}: not ready"
+        return process
+    return start
+
+
+def unique(lines):
+    """Local port of each connection, and who served it; without ports that came twice."""
+    served = {}
+    for line in lines:
+        port, pid = map(int, line.split())
+        served.setdefault(port, set()).add(pid)
+    return {port: pids.pop() for port, pids in served.items() if len(pids) == 1}
+
+
+def connect_short(namespace, version, address):
+    return unique(namespace.run("/usr/bin/python3", "-c", CLIENT, version, address, PORT,
+                                CONNECTIONS, AT_ONCE, 0, timeout=120).stdout.splitlines())
+
+
+def connect_long(namespace, probed, version, address):
+    """Each stays open until the daemon has looked at it."""
+    client = namespace.popen("/usr/bin/python3", "-c", CLIENT, version, address, PORT, CONNECTIONS,
+                             HELD_AT_ONCE, 1, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             text=True)
+    lines = []
+    while len(lines) < CONNECTIONS:
+        for _ in range(HELD_AT_ONCE):
+            lines.append(client.stdout.readline())
+            assert lines[-1], f"the client ended after {len(lines) - 1}"
+        probed.sync()
+        client.stdin.write("\n")
+        client.stdin.flush()
+    assert client.wait(timeout=20) == 0
+    return unique(lines)
+
+
+def compare(records, served):
+    """How many connections were told right, as a listener's, as nobody's; and all wrong ones."""
+    score, wrong = {"right": 0, "listener": 0, "shared": 0, "none": 0}, []
+    for record in records:
+        pid = served.get(record["L4_SRC_PORT"])
+        if pid is None:
+            continue
+        method = record["DST_PROC_ATTRIBUTION"]
+        if method in ("listener", "none", "shared"):
+            score[method] += 1
+        elif record.get("DST_PROC_PID") == pid:
+            score["right"] += 1
+        else:
+            wrong.append((pid, record))
+    return score, wrong
+
+
+def score(probed, served, what):
+    """How many connections were told right, and in which other ways; all wrong ones."""
+    records = probed.wait_records(CONNECTIONS, deadline_s=60, L4_DST_PORT=PORT)
+    told, wrong = {"right": 0, "listener": 0, "shared": 0, "none": 0}, []
+    for record in records:
+        pid = served.get(record["L4_SRC_PORT"])
+        if pid is None:
+            continue
+        method = record["DST_PROC_ATTRIBUTION"]
+        if method in ("listener", "none", "shared"):
+            told[method] += 1
+        elif record.get("DST_PROC_PID") == pid:
+            told["right"] += 1
+        else:
+            wrong.append((pid, record))
+    print(f"{what}: {told}, wrong {len(wrong)}")
+    return told, wrong
+
+
+def assert_all_but_few(told, served):
+    """The daemon's own look below /proc/PID/fd may take the last hold of a socket, and so its close:
+    that connection keeps the answer from before it, which is no wrong one."""
+    assert told["none"] == 0 and told["right"] >= 0.99 * len(served), told
+
+
+def start(pair, daemon, server, kind, version):
+    address = "127.0.0.1" if version == 4 else "::1"
+    server(kind, version, address)
+    return daemon(pair.probe), address
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("kind", ["a13_prefork", "a14_reuseport", "a17_threads"])
+def test_short_connections_have_their_worker(pair, daemon, server, kind, version):
+    """Whoever accepts a connection serves it: its close tells who that was."""
+    probed, address = start(pair, daemon, server, kind[4:], version)
+    served = connect_short(pair.probe, version, address)
+    told, wrong = score(probed, served, f"{kind} over IPv{version}")
+    assert not wrong, f"{len(wrong)} wrong, the first: {wrong[0]}"
+    assert_all_but_few(told, served)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("kind", ["a12_fork", "a12_activation"])
+def test_short_connections_of_a_server_that_forks(pair, daemon, server, kind, version):
+    """Where the child was done before its parent had closed its own copy, the connection ends with
+    the parent: nobody can tell then which child it was, and the record says "shared". A child that was gone
+    before its exit record was read is "listener" or "none"."""
+    probed, address = start(pair, daemon, server, kind[4:], version)
+    served = connect_short(pair.probe, version, address)
+    told, wrong = score(probed, served, f"{kind} over IPv{version}")
+    assert not wrong, f"{len(wrong)} wrong, the first: {wrong[0]}"
+    assert told["right"] > 0, told
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("kind", ["a12_fork", "a12_activation", "a15_pass", "a17_threads"])
+def test_long_connections_have_their_worker(pair, daemon, server, kind, version):
+    """Accepted by one, served by another: by a child, or a process that got it by SCM_RIGHTS."""
+    probed, address = start(pair, daemon, server, kind[4:], version)
+    served = connect_long(pair.probe, probed, version, address)
+    told, wrong = score(probed, served, f"{kind}, held, over IPv{version}")
+    assert not wrong, f"{len(wrong)} wrong, the first: {wrong[0]}"
+    assert_all_but_few(told, served)
