@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* trace_truth [-n FLOWS] [-p PARALLEL] [-l HOLDERS] [-r RING_BYTES] SENDER
+/* trace_truth [-n FLOWS] [-p PARALLEL] [-l HOLDERS] [-r RING_BYTES] [-c CELLS] SENDER
  *
  * How often trace names the right process: for each cell of the matrix, FLOWS processes that open
  * one flow and exit, PARALLEL at once at full speed, beside HOLDERS processes that live long and
  * hold sockets. Prints a row for each cell; status 1 where a process was named wrongly. "server":
  * the end that answers, right/wrong/none; "name": parent and name of the sender, gone by then;
  * "rec/fl", "us/fl": records of all of this host's processes, and CPU of the reader, for each flow;
- * "drop": records that the kernel dropped. In a network namespace of its own. */
+ * "drop": records that the kernel dropped. In a network namespace of its own. CELLS, as in
+ * "tcp/v4/exec,udp-send/v6/fork", are the cells to run; else all. */
 
 #include <errno.h>
 #include <getopt.h>
@@ -34,6 +35,7 @@
 struct bench {
 	size_t flows, parallel, holders, ring_bytes;
 	const char *sender;
+	const char *cells; /* NULL: all */
 	struct loop *loop;
 	struct loop_source *children;
 	struct trace *trace;
@@ -295,11 +297,33 @@ static void start_holder(void)
 	truth_server_start(&cell, &server);
 }
 
+static bool is_wanted(const struct bench *bench, const struct truth_cell *cell)
+{
+	static const char *const kinds[] = {"tcp", "udp-answer", "udp-send"};
+	const char *text = bench->cells;
+	char name[32];
+	size_t length;
+
+	if (!text)
+		return true;
+	length = (size_t)snprintf(name, sizeof(name), "%s/%s/%s", kinds[cell->kind],
+				  cell->family == AF_INET ? "v4" : "v6",
+				  cell->is_exec ? "exec" : "fork");
+	for (; *text; text += strspn(text, ",")) {
+		size_t taken = strcspn(text, ",");
+
+		if (taken == length && strncmp(text, name, length) == 0)
+			return true;
+		text += taken;
+	}
+	return false;
+}
+
 static int parse_options(int argc, char **argv, struct bench *bench)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "n:p:l:r:")) != -1) {
+	while ((option = getopt(argc, argv, "n:p:l:r:c:")) != -1) {
 		size_t value = option == '?' ? 0 : strtoul(optarg, NULL, 10);
 
 		switch (option) {
@@ -315,6 +339,9 @@ static int parse_options(int argc, char **argv, struct bench *bench)
 		case 'r':
 			bench->ring_bytes = value;
 			break;
+		case 'c':
+			bench->cells = optarg;
+			break;
 		default:
 			return -EINVAL;
 		}
@@ -328,11 +355,11 @@ static int parse_options(int argc, char **argv, struct bench *bench)
 int main(int argc, char **argv)
 {
 	struct bench bench = {.flows = 2000, .parallel = 8};
-	size_t wrong = 0;
+	size_t wrong = 0, cells = 0;
 
 	if (parse_options(argc, argv, &bench) < 0) {
 		fprintf(stderr, "trace_truth [-n FLOWS] [-p PARALLEL] [-l HOLDERS] [-r RING_BYTES] "
-				"SENDER\n");
+				"[-c CELLS] SENDER\n");
 		return 2;
 	}
 	if (network_namespace_enter() < 0) {
@@ -354,8 +381,13 @@ int main(int argc, char **argv)
 							  .family = family ? AF_INET6 : AF_INET,
 							  .is_exec = is_exec};
 
+				if (!is_wanted(&bench, &cell))
+					continue;
 				wrong += run_cell(&bench, &cell);
+				cells++;
 			}
 	free(bench.spawners);
-	return wrong > 0;
+	if (cells == 0)
+		fprintf(stderr, "no cell is named %s\n", bench.cells);
+	return wrong > 0 || cells == 0;
 }
