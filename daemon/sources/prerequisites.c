@@ -121,6 +121,21 @@ static void tell_unwanted(const struct prerequisites *prerequisites, const struc
 			   "kernel.task_delayacct=1");
 }
 
+/* Before it is asked whether something tracks: a table that was left does. */
+static void take_left_table(struct prerequisites *prerequisites, const struct config *config)
+{
+	if (tracking_table_take_left(&prerequisites->table) != 0)
+		return;
+	if (config->conntrack.activate == CONFIG_ACTIVATE_NEVER) {
+		tracking_table_free(prerequisites->table);
+		prerequisites->table = NULL;
+		log_notice("removed the nft table \"inet procflow\" that a killed procflowd left");
+		return;
+	}
+	prerequisites->state.owns_table = true;
+	log_notice("took over the nft table \"inet procflow\" that a killed procflowd left");
+}
+
 int prerequisites_new(const struct config *config, const char *state_directory,
 		      struct prerequisites **ret)
 {
@@ -133,11 +148,12 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	if (!prerequisites)
 		return -ENOMEM;
 	prerequisites->sysctl_fd = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	tracking = tracking_probe_read_status();
 	had_delay_accounting = is_on(prerequisites, SYSCTL_DELAY_ACCOUNTING);
 	r = switch_sysctls_on(prerequisites, config, state_directory);
 	if (r < 0)
 		return r;
+	take_left_table(prerequisites, config);
+	tracking = tracking_probe_read_status();
 	switch_tracking_on(prerequisites, config, &tracking);
 	prerequisites->state.has_accounting = is_on(prerequisites, SYSCTL_ACCOUNTING);
 	prerequisites->state.has_timestamps = is_on(prerequisites, SYSCTL_TIMESTAMP);

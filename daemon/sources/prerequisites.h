@@ -13,7 +13,8 @@
  * killed: what it left on and is wanted stays on and is put back at exit, the rest is put back at
  * once. A value that somebody else changed meanwhile is theirs and stays. The nft table carries
  * "flags owner": the kernel removes it with the process (nft_rcv_nl_event(),
- * net/netfilter/nf_tables_api.c). */
+ * net/netfilter/nf_tables_api.c). Where the kernel does not know that flag, what a killed daemon
+ * left is removed at the next one's exit. */
 
 #include <stdbool.h>
 #include <stdint.h>

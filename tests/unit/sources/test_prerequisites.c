@@ -295,6 +295,42 @@ static void test_a_tracking_host_gets_no_table(void **state)
 	buffer_fini(&reason);
 }
 
+/* What a killed daemon leaves where the kernel knows no owner flag: it tracks, and so would never be
+ * noticed by asking whether anything does. */
+static void make_left_table(void)
+{
+	assert_int_equal(
+		network_namespace_run_nft("add table inet procflow; "
+					  "add chain inet procflow tracking; "
+					  "add rule inet procflow tracking ct state new comment "
+					  "\"procflowd: starts connection tracking; no packet "
+					  "comes here\""),
+		0);
+	expect_tracking(TRACKING_PROBE_TRACKED);
+}
+
+static void test_a_table_that_was_left_ends_with_the_next_daemon(void **state)
+{
+	struct config config = wanted;
+	struct prerequisites *prerequisites = NULL;
+
+	make_left_table();
+	assert_int_equal(prerequisites_new(&config, *state, &prerequisites), 0);
+	assert_true(prerequisites_get_state(prerequisites)->owns_table);
+	assert_true(prerequisites_get_state(prerequisites)->is_tracking);
+	expect_tracking(TRACKING_PROBE_TRACKED);
+	prerequisites_free(prerequisites);
+	expect_tracking(TRACKING_PROBE_UNTRACKED);
+
+	make_left_table();
+	config.conntrack.activate = CONFIG_ACTIVATE_NEVER;
+	assert_int_equal(prerequisites_new(&config, *state, &prerequisites), 0);
+	assert_false(prerequisites_get_state(prerequisites)->owns_table);
+	assert_false(prerequisites_get_state(prerequisites)->is_tracking);
+	expect_tracking(TRACKING_PROBE_UNTRACKED);
+	prerequisites_free(prerequisites);
+}
+
 static void test_taken_name_is_told_apart(void **state unused)
 {
 	struct tracking_table *first = NULL, *second = NULL;
@@ -333,6 +369,7 @@ int main(void)
 		network_test(test_without_room_to_remember_no_sysctl_is_changed),
 		network_test(test_second_daemon_is_refused),
 		network_test(test_a_tracking_host_gets_no_table),
+		network_test(test_a_table_that_was_left_ends_with_the_next_daemon),
 		network_test(test_taken_name_is_told_apart),
 		network_test(test_activate_never_makes_no_table),
 	};
