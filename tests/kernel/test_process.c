@@ -24,7 +24,6 @@
 #include "support/child.h"
 #include "support/temporary.h"
 
-#define CLOSE_NS (2 * NS_PER_MS)
 enum { CLOSE_FAULTS = 5, CLOSE_PAGES = 256 };
 
 struct fixture {
@@ -155,7 +154,8 @@ static void check_span(struct fixture *fixture, struct shared *shared)
 	child_continue(&child);
 	child_reap(&child, NULL);
 	assert_close(after.cpu_ns - before.cpu_ns,
-		     rusage_cpu_ns(&shared->after) - rusage_cpu_ns(&shared->before), CLOSE_NS);
+		     rusage_cpu_ns(&shared->after) - rusage_cpu_ns(&shared->before),
+		     child_get_tolerance_ns());
 	faults = (uint64_t)(shared->after.ru_minflt - shared->before.ru_minflt +
 			    shared->after.ru_majflt - shared->before.ru_majflt);
 	assert_true(faults >= shared->pages);
@@ -367,7 +367,7 @@ static void k8_exit_record_names_who_was_never_seen(void **state)
 	assert_true(identity->start_ns >= before_ns - NS_PER_MS && identity->start_ns <= after_ns);
 	usage = sample(fixture, process);
 	assert_true(usage.is_final && usage.has_faults && !usage.has_memory);
-	assert_close(usage.cpu_ns, truth_ns, CLOSE_NS);
+	assert_close(usage.cpu_ns, truth_ns, child_get_tolerance_ns());
 	assert_close(faults_of(&usage), (uint64_t)(truth.ru_minflt + truth.ru_majflt),
 		     CLOSE_FAULTS);
 	assert_true(usage.taken_ns > identity->start_ns && usage.taken_ns <= after_ns + NS_PER_MS);

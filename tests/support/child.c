@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <setjmp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -16,7 +17,7 @@
 
 #include "base/clock.h"
 
-enum { LONGEST_SECONDS = 50 };
+enum { LONGEST_SECONDS = 50, TOLERANCE_MS = 2 };
 
 struct child child_start(child_work work, void *argument)
 {
@@ -115,4 +116,12 @@ void child_burn_ms(unsigned ms)
 void child_spin_ms(unsigned ms)
 {
 	pass_ms(CLOCK_MONOTONIC, ms);
+}
+
+uint64_t child_get_tolerance_ns(void)
+{
+	const char *slowness = getenv("PROCFLOW_TEST_SLOWNESS");
+	unsigned long factor = slowness ? strtoul(slowness, NULL, 10) : 1;
+
+	return TOLERANCE_MS * NS_PER_MS * (factor > 0 ? factor : 1);
 }

@@ -30,4 +30,7 @@ uint64_t child_reap(struct child *child, struct rusage *usage);
  * without sleeping, by the wall clock (so less, where others want the CPU too). */
 void child_burn_ms(unsigned ms);
 void child_spin_ms(unsigned ms);
+/* How far two readings of one CPU clock may lie apart for what is done between them: 2 ms, times
+ * PROCFLOW_TEST_SLOWNESS where the environment has it, for machines that are emulated. */
+uint64_t child_get_tolerance_ns(void);
 uint64_t rusage_cpu_ns(const struct rusage *usage);
