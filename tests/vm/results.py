@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a guest said on its serial line, and what that means."""
+
+import dataclasses
+import json
+import re
+
+PASSED, FAILED, SKIPPED = "ok", "failed", "skipped"
+MARK = re.compile(r"@(begin|end|fact|done)\b ?(.*)")
+CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] (?!\d+ test)(.*)", re.MULTILINE)
+CMOCKA_CASE = re.compile(r"^\[ RUN      \] (.*)\n((?:.*\n)*?)\[  SKIPPED \] \1$", re.MULTILINE)
+CMOCKA_FAILED = re.compile(r"^\[  FAILED  \] (?!\d+ test)(.*)", re.MULTILINE)
+CRASHED = re.compile(r"Kernel panic|Oops:|BUG: |general protection fault|Call Trace:")
+TRUTH_ROW = re.compile(
+    r"^(?P<kind>TCP|UDP answer|UDP send) +(?P<family>v[46]) +(?P<by>fork\+exec|fork) +(?P<sent>\d+)"
+    r" +(?P<rate>\d+)/s +(?P<right>\d+) +(?P<wrong>\d+) +(?P<none>\d+) +(?P<lost>\d+)"
+    r" +(?P<doubled>\d+) ", re.MULTILINE)
+KINDS = {"TCP": "tcp", "UDP answer": "udp-answer", "UDP send": "udp-send"}
+KILLED = 137
+NOT_HERE = 77
+# At most one in a thousand flows may stay without a process.
+MAX_UNKNOWN = 0.001
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    state: str
+    reason: str = ""
+    output: str = ""
+    skipped: dict = dataclasses.field(default_factory=dict)  # case: reason
+
+
+@dataclasses.dataclass
+class Guest:
+    """What was said, cut up: output and status of each part, facts, whether it came to the end."""
+    parts: dict = dataclasses.field(default_factory=dict)
+    facts: list = dataclasses.field(default_factory=list)
+    is_done: bool = False
+    unfinished: str = ""
+
+
+def parse(text):
+    guest, name, lines = Guest(), None, []
+    for line in text.replace("\r", "").splitlines():
+        mark = MARK.match(line)
+        if not mark:
+            lines.append(line)
+        elif mark[1] == "begin":
+            name, lines = mark[2], []
+        elif mark[1] == "end":
+            guest.parts[name] = ("\n".join(lines).strip(), int(mark[2].rpartition(" ")[2]))
+            name = None
+        elif mark[1] == "fact":
+            guest.facts.append(tuple(mark[2].split(" ", 1)))
+        else:
+            guest.is_done = True
+    if name:
+        guest.parts[name] = ("\n".join(lines).strip(), KILLED)
+        guest.unfinished = name
+    return guest
+
+
+def find_skipped(output):
+    """Cases and their reasons: the last line that a case printed."""
+    skipped = dict.fromkeys(CMOCKA_SKIPPED.findall(output), "no reason given")
+    for case, said in CMOCKA_CASE.findall(output):
+        lines = [line for line in said.splitlines() if line.strip() and not line.startswith("[")]
+        if lines:
+            skipped[case] = trim(lines[-1], case)
+    return skipped
+
+
+def trim(reason, name):
+    return re.sub(rf"^(SKIP |skipped: |{re.escape(name)}: )*", "", reason)
+
+
+def judge_contract(name, output, status):
+    lines = [line for line in output.splitlines() if line.strip()]
+    last = lines[-1] if lines else f"status {status}, nothing said"
+    skipped = find_skipped(output)
+    if status == NOT_HERE:
+        return Result(name, SKIPPED, trim(last, name), output)
+    if status == KILLED:
+        return Result(name, FAILED, f"did not end in time, after: {last}", output)
+    if status != 0:
+        failed = ", ".join(sorted(set(CMOCKA_FAILED.findall(output))))
+        return Result(name, FAILED, failed or f"status {status}: {last}", output, skipped)
+    return Result(name, PASSED, "", output, skipped)
+
+
+def judge_truth(name, output, status):
+    row = TRUTH_ROW.search(output)
+    if not row or status != 0:
+        lines = output.splitlines()
+        why = f"status {status}: {lines[-1] if lines else 'nothing said'}"
+        return Result(name, SKIPPED if status == NOT_HERE else FAILED, why, output)
+    by = "exec" if row["by"] == "fork+exec" else "fork"
+    ran = f"truth {KINDS[row['kind']]}/{row['family']}/{by}"
+    sent, right, wrong = (int(row[key]) for key in ("sent", "right", "wrong"))
+    unknown = int(row["none"]) + int(row["lost"])
+    text = f"{right} of {sent} right, {wrong} wrong, {unknown} unknown, {row['rate']}/s"
+    if int(row["doubled"]):
+        text += f", {row['doubled']} flows with a tuple that was used twice left out"
+    fine = ran == name and wrong == 0 and right > 0 and unknown <= sent * MAX_UNKNOWN
+    return Result(name, PASSED if fine else FAILED, text, output)
+
+
+def read_records(output):
+    for line in output.splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and record.get("RECORD_TYPE") == "flow":
+            yield record
+
+
+def judge_flows(guest, output):
+    """The daemon's own records of flows whose processes are known."""
+    records = list(read_records(output))
+    for name, port in (("tcp4", 8099), ("udp4", 8098), ("udp6", 8096)):
+        pids = {int(value) for fact, value in guest.facts if fact == name}
+        mine = [record for record in records if record.get("L4_DST_PORT") == port]
+        told = [(record.get("SRC_PROC_PID"), record.get("SRC_PROC_ATTRIBUTION")) for record in mine]
+        wrong = [pid for pid, _ in told if pid is not None and pid not in pids]
+        if wrong:
+            yield Result(f"daemon {name}", FAILED, f"wrong: {told}, sent by {pids}", output)
+        elif not any(pid in pids and method == "trace" for pid, method in told):
+            yield Result(f"daemon {name}", FAILED, f"never by trace: {told}, sent by {pids}", output)
+        else:
+            yield Result(f"daemon {name}", PASSED, "", output)
+    status = [value for name, value in guest.facts if name == "daemon_status"]
+    left = [value for name, value in guest.facts if name == "left"]
+    fine = status == ["0"] and not left
+    yield Result("daemon end", PASSED if fine else FAILED,
+                 "" if fine else f"status {' '.join(status) or 'unknown'}, left behind: {left}", output)
+
+
+def judge(guest, console):
+    for name, (output, status) in guest.parts.items():
+        if name.startswith("truth "):
+            yield judge_truth(name, output, status)
+        elif name == "flows":
+            yield from judge_flows(guest, output)
+        elif name == "check":
+            fine = status in (0, 1) and output.startswith(("ok ", "missing", "note", "warning"))
+            yield Result("procflowd --check", PASSED if fine else FAILED,
+                         "" if fine else f"status {status}", output)
+        else:
+            yield judge_contract(name, output, status)
+    crash = CRASHED.search(console)
+    if crash or not guest.is_done:
+        where = f" during {guest.unfinished}" if guest.unfinished else ""
+        yield Result("boot", FAILED, (f"the kernel said \"{crash[0]}\"" if crash else
+                                      f"the guest did not come to its end{where}"), console[-4000:])
+    else:
+        yield Result("boot", PASSED)
+
+
+def find_lacks(guest, found):
+    """What the kernel lacks, as lines of text."""
+    lacks = [f"module {value.removeprefix('module ')}" for name, value in guest.facts
+             if name == "lacks"]
+    checked = guest.parts.get("check", ("", 0))[0]
+    lacks += [re.sub(r" {2,}", " ", line) for line in checked.splitlines()
+              if line.strip() and not line.startswith("ok ")]
+    for result in found:
+        if result.state == SKIPPED:
+            lacks.append(f"{result.name}: {result.reason}")
+        lacks += [f"{result.name}, {case}: {reason}" for case, reason in result.skipped.items()]
+    return lacks
