@@ -36,5 +36,6 @@ int tracking_table_take_left(struct tracking_table **ret);
 /* What tracking_table_new() would return, by the kernel's own judgement, without making it (as "nft
  * --check" does). */
 int tracking_table_check(struct buffer *reason);
-/* Removes it. Accepts NULL. */
+/* Removes it. Accepts NULL. Without the owner flag tracking ends a moment later: the kernel frees a
+ * removed rule in the background (nf_tables_trans_destroy_work()). */
 void tracking_table_free(struct tracking_table *table);
