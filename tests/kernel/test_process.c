@@ -370,7 +370,8 @@ static void k8_exit_record_names_who_was_never_seen(void **state)
 	assert_close(usage.cpu_ns, truth_ns, child_get_tolerance_ns());
 	assert_close(faults_of(&usage), (uint64_t)(truth.ru_minflt + truth.ru_majflt),
 		     CLOSE_FAULTS);
-	assert_true(usage.taken_ns > identity->start_ns && usage.taken_ns <= after_ns + NS_PER_MS);
+	assert_true(usage.taken_ns > identity->start_ns &&
+		    usage.taken_ns <= after_ns + child_get_tolerance_ns());
 	/* The base of a span that began after it did: its whole short life, or, had it lived long
 	 * before that, nothing that could be told. */
 	assert_int_equal(process_table_read_base(fixture->table, process,

@@ -14,7 +14,7 @@ FETCH_S = 300
 FOLDERS = ("arch/x86/crypto", "crypto", "drivers/net/*.ko*", "lib", "net")
 MODULES = (
     "nf_conntrack", "nf_conntrack_netlink", "nf_tables", "nft_ct", "nfnetlink_log", "xt_NFLOG",
- "nf_nat", "nft_nat", "nft_masq", "nft_chain_nat", "inet_diag", "tcp_diag",
+    "nf_nat", "nft_nat", "nft_masq", "nft_chain_nat", "inet_diag", "tcp_diag",
     "udp_diag", "raw_diag", "unix_diag", "af_packet", "veth", "dummy", "tun")
 APT_CONFIGURATION = """
 Dir::State "{directory}/state";
