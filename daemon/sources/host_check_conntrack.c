@@ -86,6 +86,21 @@ static int check_writable(const struct host_report *report, int root_fd, enum sy
 	return 0;
 }
 
+static void write_no_sysctl(struct host_report *report, const struct sysctl_check *check)
+{
+	const struct sysctl_row *row = &sysctl_rows[check->key];
+
+	if (row->of_namespace)
+		host_report_write(report, check->is_wanted ? HOST_MISSING : HOST_NOTE, check->what,
+				  "the kernel has no %s: %s; modprobe nf_conntrack", row->dotted,
+				  row->lack);
+	else
+		host_report_write(report, HOST_NOTE, check->what,
+				  "the kernel has no %s, which came with Linux 5.14: it counts "
+				  "delays by itself, unless it was booted with nodelayacct",
+				  row->dotted);
+}
+
 static void check_sysctl(struct host_report *report, int root_fd, const struct sysctl_check *check)
 {
 	const struct sysctl_row *row = &sysctl_rows[check->key];
@@ -95,10 +110,7 @@ static void check_sysctl(struct host_report *report, int root_fd, const struct s
 	if (r == 0 && value != 0)
 		host_report_write(report, HOST_OK, check->what, "%s is %u", row->dotted, value);
 	else if (r == -ENOENT)
-		host_report_write(report, check->is_wanted ? HOST_MISSING : HOST_NOTE, check->what,
-				  "the kernel has no %s: %s; %s", row->dotted, row->lack,
-				  row->of_namespace ? "modprobe nf_conntrack"
-						    : "it needs Linux 5.14 or later");
+		write_no_sysctl(report, check);
 	else if (r < 0)
 		host_report_write(report, check->is_wanted ? HOST_MISSING : HOST_NOTE, check->what,
 				  "%s cannot be read: %s; mount -t proc proc /proc", row->dotted,

@@ -106,6 +106,16 @@ static bool is_on(const struct prerequisites *prerequisites, enum sysctl_key key
 	return sysctl_read(prerequisites->sysctl_fd, key, &value) == 0 && value != 0;
 }
 
+/* Before Linux 5.14 there is no such sysctl, and delays are counted unless it was booted with
+ * "nodelayacct": then whoever reads them has to see whether there are any. */
+static bool counts_delays(const struct prerequisites *prerequisites)
+{
+	unsigned value;
+	int r = sysctl_read(prerequisites->sysctl_fd, SYSCTL_DELAY_ACCOUNTING, &value);
+
+	return r == 0 ? value != 0 : r == -ENOENT;
+}
+
 /* What was not asked for and is off is told too: an absent field must never be a riddle. */
 static void tell_unwanted(const struct prerequisites *prerequisites, const struct config *config)
 {
@@ -148,7 +158,7 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	if (!prerequisites)
 		return -ENOMEM;
 	prerequisites->sysctl_fd = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	had_delay_accounting = is_on(prerequisites, SYSCTL_DELAY_ACCOUNTING);
+	had_delay_accounting = counts_delays(prerequisites);
 	r = switch_sysctls_on(prerequisites, config, state_directory);
 	if (r < 0)
 		return r;
@@ -157,7 +167,7 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	switch_tracking_on(prerequisites, config, &tracking);
 	prerequisites->state.has_accounting = is_on(prerequisites, SYSCTL_ACCOUNTING);
 	prerequisites->state.has_timestamps = is_on(prerequisites, SYSCTL_TIMESTAMP);
-	prerequisites->state.has_delay_accounting = is_on(prerequisites, SYSCTL_DELAY_ACCOUNTING);
+	prerequisites->state.has_delay_accounting = counts_delays(prerequisites);
 	if (prerequisites->state.has_delay_accounting && !had_delay_accounting)
 		prerequisites->state.delay_accounting_since_ns = clock_now_ns();
 	tell_unwanted(prerequisites, config);

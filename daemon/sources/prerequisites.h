@@ -26,7 +26,7 @@ struct prerequisites;
 struct prerequisites_state {
 	bool has_accounting; /* new flows carry byte counters */
 	bool has_timestamps;
-	bool has_delay_accounting;
+	bool has_delay_accounting; /* or cannot be asked: true before Linux 5.14, and no proof */
 	/* Monotonic: when it was switched on by us; 0: it was on before. It counts for tasks that were
 	 * created later only. */
 	uint64_t delay_accounting_since_ns;

@@ -210,8 +210,9 @@ static void tell_lack(enum sysctl_key key, int error)
 		log_warning("%s: the kernel has no %s; by hand: modprobe nf_conntrack", row->lack,
 			    row->dotted);
 	else if (error == -ENOENT)
-		log_warning("%s: the kernel has no %s (it came with Linux 5.14)", row->lack,
-			    row->dotted);
+		log_notice("the kernel has no %s (it came with Linux 5.14): I/O wait is told of "
+			   "processes that the kernel counts it for by itself",
+			   row->dotted);
 	else
 		log_warning("%s: %s cannot be switched on: %s; by hand: sysctl -w %s=1", row->lack,
 			    row->dotted, strerror(-error), row->dotted);
