@@ -325,11 +325,11 @@ int taskstats_open(struct taskstats_client **ret)
 
 	if (!client)
 		return -ENOMEM;
-	r = netlink_channel_open(NETLINK_GENERIC, &client->queries);
+	/* Exit records are sent to sockets in init_net alone (send_cpu_listeners() in
+	 * kernel/taskstats.c), and Linux 5.10 shows the family to no other namespace. */
+	r = netlink_channel_open_on_host(NETLINK_GENERIC, &client->queries);
 	if (r < 0)
 		return r;
-	/* Queries are answered anywhere; exit records are sent to sockets in init_net alone
-	 * (send_cpu_listeners() in kernel/taskstats.c). */
 	r = netlink_channel_open_on_host(NETLINK_GENERIC, &client->exits);
 	if (r < 0)
 		return r;

@@ -94,7 +94,7 @@ static int ask_taskstats(void)
 	uint8_t bytes[REQUEST_SIZE] __attribute__((aligned(8)));
 	struct nlmsghdr *request;
 	uint16_t family = 0;
-	int r = netlink_channel_open(NETLINK_GENERIC, &channel);
+	int r = netlink_channel_open_on_host(NETLINK_GENERIC, &channel);
 
 	if (r < 0)
 		return r;
