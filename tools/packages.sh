@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # What tools/run and tools/test install and build, and how. To be sourced, with $top set to the tree.
 #
-# One row a need: who needs it (build; test; extra: a test that lacks it skips by name), the package
+# One row a need: who needs it (build; test; extra: a test that lacks it skips by name; vm: the
+# kernels under qemu, which need a Debian host), the package
 # on Debian and Ubuntu, the package on Fedora and RHEL ("-": comes with another one).
 packages_table='
 build  gcc                           gcc
@@ -38,6 +39,9 @@ extra  nfdump                        nfdump
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
 extra  ulogd2-json                   -
+vm     busybox-static                -
+vm     kmod                          -
+vm     qemu-system-x86               -
 '
 
 # Packages of the table that bring a service along, and its name: it is never left running or

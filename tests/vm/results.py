@@ -163,7 +163,7 @@ def find_lacks(guest, found):
     lacks = [f"module {value.removeprefix('module ')}" for name, value in guest.facts
              if name == "lacks"]
     checked = guest.parts.get("check", ("", 0))[0]
-    lacks += [re.sub(r" {2,}", " ", line) for line in checked.splitlines()
+    lacks += ["--check: " + re.sub(r" {2,}", " ", line) for line in checked.splitlines()
               if line.strip() and not line.startswith("ok ")]
     for result in found:
         if result.state == SKIPPED:
