@@ -9,12 +9,14 @@ import results
 PAGE = """\
 # Kernels that procflow was tried on
 
-Written by `tests/vm/run --docs` (or `sudo tools/test vm -- --docs`), which boots Debian's stock kernels under
-qemu and runs in each what the attribution leans on. Last run: {date}.
+Written by `sudo tools/test vm -- --docs` (or `tests/vm/run --docs`), which boots Debian's stock
+kernels under qemu and runs in each what the daemon leans on. Last run: {date}.
 
-- Contracts: the programs of `tests/kernel`, one for each group of kernel facts that the code leans on.
-- truth: the essential cells of `trace_truth`, 500 processes each, 8 at once, that open one flow and exit.
-- daemon: `procflowd -o json` names the process behind loopback flows by trace, and leaves nothing behind.
+- daemon: `procflowd -o json` names the process behind loopback flows by trace, and leaves nothing
+  behind.
+- truth: the essential cells of `trace_truth`, 500 processes each, 8 at once, that open one flow and
+  exit. The rates are those of an emulated machine.
+- All others are the programs of `tests/kernel`, one for each group of kernel facts.
 
 {table}
 {truth}
@@ -72,13 +74,14 @@ def make_page(columns, unreachable, date):
     rows += [[name, *(get_state(column, name) for column in columns)]
              for name in find_names(columns)]
     table = "".join("| " + " | ".join(row) + " |\n" for row in rows)
-    truth = "".join(f"- {column.kernel.series}, {result.name.removeprefix('truth ')}: {result.reason}\n"
-                    for column in columns for result in column.results
+    truth = "".join(f"- {column.kernel.series}, {result.name.removeprefix('truth ')}: "
+                    f"{result.reason}\n" for column in columns for result in column.results
                     if result.name.startswith("truth "))
     lacks = ""
     for column in columns:
         lines = "".join(f"- {text}\n" for text in column.lacks) or "Nothing.\n"
         lacks += f"### {column.kernel.release}\n\n{lines}\n"
     for suite, why in unreachable.items():
-        lacks += f"### {kernels.SUITES[suite]}\n\nNot tried, Debian {suite} could not be reached: {why}\n\n"
+        lacks += (f"### {kernels.SUITES[suite]}\n\n"
+                  f"Not tried, Debian {suite} could not be reached: {why}\n\n")
     return PAGE.format(date=date.isoformat(), table=table, truth=truth, lacks=lacks.rstrip() + "\n")

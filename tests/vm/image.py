@@ -80,7 +80,8 @@ def find_cancel_library():
 def add_modules(archive, kernel):
     for path in sorted(kernel.modules.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            archive.add_file(f"lib/modules/{kernel.release}/{path.relative_to(kernel.modules)}", path)
+            name = path.relative_to(kernel.modules)
+            archive.add_file(f"lib/modules/{kernel.release}/{name}", path)
 
 
 def build(path, kernel, programs, cells):

@@ -30,9 +30,10 @@ Acquire::Languages "none";
 Acquire::Retries "2";
 """
 SOURCES = """\
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian {0} main
-deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security {0}-security main
+deb [signed-by={keyring}] http://deb.debian.org/debian {suite} main
+deb [signed-by={keyring}] http://deb.debian.org/debian-security {suite}-security main
 """
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class Unreachable(Exception):
@@ -65,7 +66,7 @@ def fetch_package(suite, directory):
     """The newest kernel package of the suite."""
     for folder in ("state/lists/partial", "cache/archives/partial", "packages"):
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    (directory / "sources.list").write_text(SOURCES.format(suite))
+    (directory / "sources.list").write_text(SOURCES.format(suite=suite, keyring=KEYRING))
     (directory / "apt.conf").write_text(APT_CONFIGURATION.format(directory=directory))
     environment = {"APT_CONFIG": str(directory / "apt.conf"), "LC_ALL": "C"}
     run(["apt-get", "-qq", "-o", "APT::Update::Error-Mode=any", "update"], environment, directory)

@@ -127,14 +127,15 @@ def judge_flows(guest, output):
         if wrong:
             yield Result(f"daemon {name}", FAILED, f"wrong: {told}, sent by {pids}", output)
         elif not any(pid in pids and method == "trace" for pid, method in told):
-            yield Result(f"daemon {name}", FAILED, f"never by trace: {told}, sent by {pids}", output)
+            yield Result(f"daemon {name}", FAILED, f"never by trace: {told}, sent by {pids}",
+                         output)
         else:
             yield Result(f"daemon {name}", PASSED, "", output)
     status = [value for name, value in guest.facts if name == "daemon_status"]
     left = [value for name, value in guest.facts if name == "left"]
     fine = status == ["0"] and not left
-    yield Result("daemon end", PASSED if fine else FAILED,
-                 "" if fine else f"status {' '.join(status) or 'unknown'}, left behind: {left}", output)
+    why = "" if fine else f"status {' '.join(status) or 'unknown'}, left behind: {left}"
+    yield Result("daemon end", PASSED if fine else FAILED, why, output)
 
 
 def judge(guest, console):
