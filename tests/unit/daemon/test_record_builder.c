@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "record_builder.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/macros.h"
+
+#define START	  (1000 * NS_PER_SEC)
+#define END	  (1010 * NS_PER_SEC)
+#define SRC(part) RECORD_END(RECORD_SRC, part)
+
+static const struct process_identity identity = {
+	.id = {.pid = 42}, .start_ns = START - NS_PER_SEC, .name = "curl", .user_name = "www"};
+
+/* A flow of ten seconds whose source used half a CPU, and waited for I/O a quarter of the time. */
+struct scene {
+	struct flow flow;
+	struct flow_report report;
+	struct record_process src, dst;
+};
+
+static struct scene make_scene(void)
+{
+	return (struct scene){
+		.flow = {.key = {.family = IP_FAMILY_V4, .protocol = IPPROTO_TCP},
+			 .id = 7,
+			 .start_ns = START,
+			 .src = {.method = OWNERSHIP_TRACE,
+				 .base_ns = START,
+				 .base_cpu_ns = 3 * NS_PER_SEC,
+				 .base_iowait_ns = NS_PER_SEC,
+				 .base_minor_faults = 100,
+				 .base_major_faults = 10},
+			 .dst = {.method = OWNERSHIP_REMOTE}},
+		.report = {.reason = FLOW_END_DETECTED, .end_ns = END, .is_last = true},
+		.src = {.identity = &identity,
+			.has_usage = true,
+			.usage = {.taken_ns = END,
+				  .cpu_ns = 8 * NS_PER_SEC,
+				  .iowait_ns = 3500 * NS_PER_MS,
+				  .minor_faults = 150,
+				  .major_faults = 11,
+				  .memory_bytes = 4096,
+				  .has_faults = true,
+				  .has_memory = true,
+				  .has_iowait = true},
+			.peak_memory_bytes = 8192},
+	};
+}
+
+static struct flow_record build(const struct scene *scene)
+{
+	struct flow_record record;
+
+	record_builder_build(&scene->flow, &scene->report, &scene->src, &scene->dst, 0, &record);
+	return record;
+}
+
+static void loads_are_over_the_span(unused void **state)
+{
+	struct scene scene = make_scene();
+	struct flow_record record = build(&scene);
+
+	assert_int_equal(record.src.cpu_load_pct100, 5000);
+	assert_int_equal(record.src.iowait_pct100, 2500);
+	assert_int_equal(record.src.minor_faults, 50);
+	assert_int_equal(record.src.major_faults, 1);
+	assert_int_equal(record.src.page_faults, 51);
+	assert_int_equal(record.src.memory_bytes, 4096);
+	assert_int_equal(record.src.peak_memory_bytes, 8192);
+	assert_int_equal(record.src.pid, 42);
+	/* Half of the time only was measured. */
+	scene.flow.src.base_ns = START + 5 * NS_PER_SEC;
+	assert_int_equal(build(&scene).src.cpu_load_pct100, 10000);
+	/* Nothing stands there of the end that is not ours. */
+	assert_int_equal(record.parts & RECORD_END(RECORD_DST, END_PROCESS), 0);
+	assert_int_equal(record.parts & RECORD_END(RECORD_DST, END_USAGE), 0);
+}
+
+static void several_cpus_are_above_100_percent(unused void **state)
+{
+	struct scene scene = make_scene();
+
+	scene.src.usage.cpu_ns = scene.flow.src.base_cpu_ns + 80 * NS_PER_SEC;
+	assert_int_equal(build(&scene).src.cpu_load_pct100, 80000);
+}
+
+static void what_is_not_known_is_left_out(unused void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t base_ns, taken_ns;
+		bool has_usage, has_faults, has_memory, has_iowait;
+		uint64_t parts;
+	} cases[] = {
+		{"all is known", START, END, true, true, true, true,
+		 SRC(END_USAGE) | SRC(END_FAULTS) | SRC(END_MEMORY) | SRC(END_IOWAIT)},
+		{"no delay accounting", START, END, true, true, true, false,
+		 SRC(END_USAGE) | SRC(END_FAULTS) | SRC(END_MEMORY)},
+		{"threads that ended unseen", START, END, true, false, false, true,
+		 SRC(END_USAGE) | SRC(END_IOWAIT)},
+		{"no base", 0, END, true, true, true, true, SRC(END_MEMORY)},
+		{"no time between base and end", END, END, true, true, true, true, SRC(END_MEMORY)},
+		{"an end before the base", END, START, true, true, true, true, SRC(END_MEMORY)},
+		{"no sample", START, END, false, true, true, true, 0},
+	};
+	const uint64_t all = cases[0].parts;
+
+	for (size_t i = 0; i < array_length(cases); i++) {
+		struct scene scene = make_scene();
+
+		print_message("%s\n", cases[i].what);
+		scene.flow.src.base_ns = cases[i].base_ns;
+		scene.src.has_usage = cases[i].has_usage;
+		scene.src.usage.taken_ns = cases[i].taken_ns;
+		scene.src.usage.has_faults = cases[i].has_faults;
+		scene.src.usage.has_memory = cases[i].has_memory;
+		scene.src.usage.has_iowait = cases[i].has_iowait;
+		assert_int_equal(build(&scene).parts & all, cases[i].parts);
+	}
+}
+
+static void counters_below_the_base_are_nothing(unused void **state)
+{
+	struct scene scene = make_scene();
+	struct flow_record record;
+
+	scene.src.usage.cpu_ns = scene.flow.src.base_cpu_ns - 1;
+	scene.src.usage.iowait_ns = 0;
+	scene.src.usage.minor_faults = 99;
+	scene.src.usage.major_faults = 9;
+	record = build(&scene);
+	assert_int_equal(record.src.cpu_load_pct100, 0);
+	assert_int_equal(record.src.iowait_pct100, 0);
+	assert_int_equal(record.src.page_faults, 0);
+}
+
+static void faults_beyond_32_bits(unused void **state)
+{
+	struct scene scene = make_scene();
+
+	scene.flow.src.base_minor_faults = UINT32_MAX;
+	scene.src.usage.minor_faults = (1ull << 32) + 9;
+	assert_int_equal(build(&scene).src.minor_faults, 10);
+}
+
+/* A set clock moves both ends of a record alike, and no span of it. */
+static void wall_time_is_added_at_the_end(unused void **state)
+{
+	static const int64_t offsets_s[] = {0, 1700000000, 1700003600, -990};
+
+	for (size_t i = 0; i < array_length(offsets_s); i++) {
+		struct scene scene = make_scene();
+		struct flow_record record;
+
+		record_builder_build(&scene.flow, &scene.report, &scene.src, &scene.dst,
+				     offsets_s[i] * (int64_t)NS_PER_SEC, &record);
+		assert_int_equal(record.start_ms, (1000 + offsets_s[i]) * 1000);
+		assert_int_equal(record.end_ms - record.start_ms, 10000);
+		assert_int_equal(record.src.start_ms, record.start_ms - 1000);
+		assert_int_equal(record.src.cpu_load_pct100, 5000);
+	}
+}
+
+static void socket_without_a_process_has_a_user(unused void **state)
+{
+	struct scene scene = make_scene();
+	struct flow_record record;
+
+	scene.flow.dst = (struct flow_end){.method = OWNERSHIP_NONE,
+					   .reason = OWNERSHIP_REASON_EXITED,
+					   .has_uid = true,
+					   .uid = 33};
+	strcpy(scene.dst.socket_user_name, "www-data");
+	record = build(&scene);
+	assert_int_equal(record.dst.uid, 33);
+	assert_int_equal(record.dst.user_name.length, strlen("www-data"));
+	assert_true(record.parts & RECORD_END(RECORD_DST, END_SOCKET_USER));
+	assert_true(record.parts & RECORD_END(RECORD_DST, END_REASON));
+	assert_false(record.parts & RECORD_END(RECORD_DST, END_PROCESS));
+}
+
+static void icmp_has_type_and_code(unused void **state)
+{
+	struct scene scene = make_scene();
+	struct flow_record record;
+
+	scene.flow.key.protocol = IPPROTO_ICMP;
+	scene.flow.key.tuple.dst_port = 8 << 8 | 3;
+	record = build(&scene);
+	assert_true(record.parts & RECORD_ICMP);
+	assert_int_equal(record.icmp_type, 8);
+	assert_int_equal(record.icmp_code, 3);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loads_are_over_the_span),
+		cmocka_unit_test(several_cpus_are_above_100_percent),
+		cmocka_unit_test(what_is_not_known_is_left_out),
+		cmocka_unit_test(counters_below_the_base_are_nothing),
+		cmocka_unit_test(faults_beyond_32_bits),
+		cmocka_unit_test(wall_time_is_added_at_the_end),
+		cmocka_unit_test(socket_without_a_process_has_a_user),
+		cmocka_unit_test(icmp_has_type_and_code),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
