@@ -317,17 +317,13 @@ static void on_flow_close(void *userdata, struct flow *flow)
 	drop_owner(pipeline, &flow->dst);
 }
 
-/* A flow that did nothing since its last record has none to tell of that time: its next span begins
- * here. */
-static void on_flow_skip(void *userdata, struct flow *flow)
+/* Of a process that had used nothing by its base that is true of any time before as well; when the flow
+ * began may have been learnt since. */
+static void align_base(struct flow_end *end, uint64_t start_ns)
 {
-	struct pipeline *pipeline = userdata;
-	uint64_t now_ns = clock_now_ns();
-
-	if (flow->src.process)
-		take_base(pipeline, flow, &flow->src, now_ns);
-	if (flow->dst.process)
-		take_base(pipeline, flow, &flow->dst, now_ns);
+	if (end->base_ns > start_ns && start_ns && end->base_cpu_ns == 0 &&
+	    end->base_minor_faults == 0 && end->base_major_faults == 0)
+		end->base_ns = start_ns;
 }
 
 static void describe_end(struct pipeline *pipeline, const struct flow *flow,
@@ -372,6 +368,8 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 				  (report->is_last && report->reason == FLOW_END_DETECTED &&
 				   flow->key.protocol == IPPROTO_TCP),
 			  now_ns);
+	align_base(&flow->src, flow->start_ns);
+	align_base(&flow->dst, flow->start_ns);
 	describe_end(pipeline, flow, &flow->src, report->end_ns, now_ns, &src);
 	describe_end(pipeline, flow, &flow->dst, report->end_ns, now_ns, &dst);
 	record_builder_build(flow, report, &src, &dst, clock_wall_offset_ns(), &record);
@@ -507,7 +505,6 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		.first_id = first_flow_id(),
 		.handlers = {.on_open = on_flow_open,
 			     .on_report = on_flow_report,
-			     .on_skip = on_flow_skip,
 			     .on_close = on_flow_close},
 	};
 	int r;

@@ -588,12 +588,9 @@ static void run_timeouts_of(struct flow_table *table, struct flow *flow, uint64_
 	}
 	if (now_ns - flow->start_ns < table->options.active_timeout_ns)
 		return;
-	if (!flow->has_counters || flow_has_news(flow)) {
+	/* A silent interval belongs to the next record: its processes may have worked all the time. */
+	if (!flow->has_counters || flow_has_news(flow))
 		report(table, flow, FLOW_END_ACTIVE, now_ns, false);
-		return;
-	}
-	flow->start_ns = now_ns;
-	table->options.handlers.on_skip(table->options.handlers.userdata, flow);
 }
 
 void flow_table_run_timeouts(struct flow_table *table, uint64_t now_ns)

@@ -34,9 +34,6 @@ struct flow_table_handlers {
 	void (*on_open)(void *userdata, struct flow *flow);
 	/* A record is due. */
 	void (*on_report)(void *userdata, struct flow *flow, const struct flow_report *report);
-	/* The active timeout passed without a packet, and no record tells of it: the next one
-	 * begins at flow->start_ns, which is now. */
-	void (*on_skip)(void *userdata, struct flow *flow);
 	/* The flow leaves: give back what its ends hold. */
 	void (*on_close)(void *userdata, struct flow *flow);
 	void *userdata;
