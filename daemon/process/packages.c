@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "process/packages.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buffer.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+#define CHECK_INTERVAL_NS (5 * NS_PER_SEC)
+
+enum {
+	BYTES_A_TURN = 128 * 1024,
+	FILES_A_TURN = 64, /* most lists are short: opening them costs more than reading */
+	MAX_PACKAGES = UINT16_MAX,
+	MAX_LIST_BYTES = 64 * 1024 * 1024,
+	FIRST_SLOTS = 16384,
+};
+
+/* Open-addressed; a slot is 48 bits of the hash and 16 of the package's number, from 1 on. */
+struct index {
+	uint64_t *slots;
+	size_t size, used;
+	char **names;
+	size_t name_count, name_capacity;
+};
+
+/* dpkg-divert(1): the file "from" of every package but "package" is at "to". */
+struct diversion {
+	uint64_t from;
+	char *to, *package;
+};
+
+struct packages {
+	char *root;
+	uint64_t seed;
+	struct index index, next;
+	struct diversion *diversions; /* of the reading */
+	size_t diversion_count;
+	DIR *lists; /* NULL: nothing is being read */
+	uint64_t checked_ns;
+	bool was_checked;
+	struct timespec read_time, seen_time; /* of the directory: as it is in the index; last */
+	unsigned merged;		      /* bits of aliases[] that are links below /usr */
+	struct packages_counters counters;
+};
+
+DEFINE_CLEANUP(struct packages *, packages_free);
+
+/* Directories that are links to those below /usr where /usr is merged: dpkg's lists may have the one
+ * name, /proc/PID/exe always has the other. */
+static const char *const aliases[] = {"/bin/", "/sbin/", "/lib/", "/lib64/", "/lib32/", "/libx32/"};
+
+/* What nothing is executed from, which is most of all files. */
+static const char *const skipped[] = {
+	"/usr/share/doc/", "/usr/share/man/",	   "/usr/share/locale/", "/usr/share/icons/",
+	"/usr/include/",   "/usr/share/zoneinfo/", "/usr/src/",		 "/usr/lib/python3/"};
+
+int packages_new(const char *root, struct packages **ret)
+{
+	cleanup(packages_free_cleanup) struct packages *packages = calloc(1, sizeof(*packages));
+
+	if (!packages)
+		return -ENOMEM;
+	packages->seed = hash_seed_new();
+	packages->root = strdup(root);
+	if (!packages->root)
+		return -ENOMEM;
+	*ret = steal_pointer(&packages);
+	return 0;
+}
+
+static void fini_index(struct index *index)
+{
+	for (size_t i = 0; i < index->name_count; i++)
+		free(index->names[i]);
+	free(index->names);
+	free(index->slots);
+	*index = (struct index){0};
+}
+
+static void end_reading(struct packages *packages)
+{
+	for (size_t i = 0; i < packages->diversion_count; i++) {
+		free(packages->diversions[i].to);
+		free(packages->diversions[i].package);
+	}
+	free(packages->diversions);
+	packages->diversions = NULL;
+	packages->diversion_count = 0;
+	if (packages->lists)
+		closedir(packages->lists);
+	packages->lists = NULL;
+	fini_index(&packages->next);
+}
+
+void packages_free(struct packages *packages)
+{
+	if (!packages)
+		return;
+	end_reading(packages);
+	fini_index(&packages->index);
+	free(packages->root);
+	free(packages);
+}
+
+static uint64_t *find_slot(const struct index *index, uint64_t hash)
+{
+	size_t i = (hash >> 16) & (index->size - 1);
+
+	while (index->slots[i] && index->slots[i] >> 16 != hash >> 16)
+		i = (i + 1) & (index->size - 1);
+	return &index->slots[i];
+}
+
+static int grow(struct index *index)
+{
+	struct index larger = {.size = index->size ? index->size * 2 : FIRST_SLOTS};
+
+	larger.slots = calloc(larger.size, sizeof(*larger.slots));
+	if (!larger.slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < index->size; i++)
+		if (index->slots[i])
+			*find_slot(&larger, index->slots[i]) = index->slots[i];
+	free(index->slots);
+	index->slots = larger.slots;
+	index->size = larger.size;
+	return 0;
+}
+
+/* 0 or -ENOMEM. Of two packages with one path the first that is read counts. */
+static int add_path(struct index *index, uint64_t hash)
+{
+	uint64_t *slot;
+
+	if (index->used * 4 >= index->size * 3 && grow(index) < 0)
+		return -ENOMEM;
+	slot = find_slot(index, hash);
+	if (*slot)
+		return 0;
+	*slot = (hash & ~(uint64_t)UINT16_MAX) | index->name_count;
+	index->used++;
+	return 0;
+}
+
+static bool begins_with(struct text text, const char *word)
+{
+	return text.length > strlen(word) && memcmp(text.at, word, strlen(word)) == 0;
+}
+
+/* Of the path that the kernel tells for it. */
+static uint64_t hash_path(const struct packages *packages, struct text path)
+{
+	char whole[PATH_MAX];
+
+	for (size_t i = 0; i < array_length(aliases); i++) {
+		if (!(packages->merged & 1u << i) || !begins_with(path, aliases[i]) ||
+		    path.length + 4 > sizeof(whole))
+			continue;
+		memcpy(whole, "/usr", 4);
+		memcpy(whole + 4, path.at, path.length);
+		return hash_bytes(packages->seed, whole, path.length + 4);
+	}
+	return hash_bytes(packages->seed, path.at, path.length);
+}
+
+static uint64_t divert(const struct packages *packages, const char *package, uint64_t hash)
+{
+	for (size_t i = 0; i < packages->diversion_count; i++) {
+		const struct diversion *diversion = &packages->diversions[i];
+
+		if (diversion->from == hash && strcmp(diversion->package, package) != 0)
+			return hash_path(packages, text_from(diversion->to));
+	}
+	return hash;
+}
+
+static bool take_line(struct text *rest, struct text *ret)
+{
+	const char *end;
+
+	if (rest->length == 0)
+		return false;
+	end = memchr(rest->at, '\n', rest->length);
+	*ret = (struct text){rest->at, end ? (size_t)(end - rest->at) : rest->length};
+	rest->at += ret->length + (end ? 1 : 0);
+	rest->length -= ret->length + (end ? 1 : 0);
+	return true;
+}
+
+static bool is_skipped(struct text path)
+{
+	for (size_t i = 0; i < array_length(skipped); i++)
+		if (begins_with(path, skipped[i]))
+			return true;
+	return false;
+}
+
+static int add_list(struct packages *packages, const char *name, struct text list)
+{
+	struct index *index = &packages->next;
+	struct text path;
+	int r;
+
+	if (index->name_count == index->name_capacity) {
+		size_t capacity = index->name_capacity ? index->name_capacity * 2 : 256;
+		char **names = realloc(index->names, capacity * sizeof(*names));
+
+		if (!names)
+			return -ENOMEM;
+		index->names = names;
+		index->name_capacity = capacity;
+	}
+	index->names[index->name_count] = strdup(name);
+	if (!index->names[index->name_count])
+		return -ENOMEM;
+	index->name_count++;
+	while (take_line(&list, &path)) {
+		if (path.length < 2 || path.at[0] != '/' || is_skipped(path))
+			continue;
+		r = add_path(index, divert(packages, name, hash_path(packages, path)));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* 0 or a negative errno. */
+static int read_file(int directory_fd, const char *name, struct buffer *buffer)
+{
+	cleanup_close int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat found;
+
+	buffer_clear(buffer);
+	if (fd < 0 || fstat(fd, &found) < 0)
+		return -errno;
+	if (!S_ISREG(found.st_mode) || found.st_size > MAX_LIST_BYTES)
+		return -EFBIG;
+	while (buffer->length < (size_t)found.st_size) {
+		size_t left = (size_t)found.st_size - buffer->length;
+		void *at = buffer_extend(buffer, left);
+		ssize_t length = at ? read(fd, at, left) : -1;
+
+		if (length < 0)
+			return at ? -errno : -ENOMEM;
+		buffer->length -= left - (size_t)length;
+		if (length == 0)
+			break;
+	}
+	return 0;
+}
+
+/* "curl.list", "libc6:amd64.list"; false: another file. */
+static bool parse_list_name(const char *file, char *out, size_t size)
+{
+	size_t length = strlen(file), suffix = strlen(".list");
+	const char *colon = strchr(file, ':');
+
+	if (length <= suffix || strcmp(file + length - suffix, ".list") != 0)
+		return false;
+	length = colon ? (size_t)(colon - file) : length - suffix;
+	return (size_t)snprintf(out, size, "%.*s", (int)length, file) < size;
+}
+
+static char *copy_text(struct text text)
+{
+	return strndup(text.at, text.length);
+}
+
+/* Three lines each: from, to, and the package that is not diverted, or ":" where it is nobody's. */
+static void read_diversions(struct packages *packages)
+{
+	struct buffer buffer;
+	struct text rest, from, to, package;
+	char path[PATH_MAX];
+	size_t capacity = 0;
+
+	buffer_init(&buffer);
+	snprintf(path, sizeof(path), "%s/var/lib/dpkg/diversions", packages->root);
+	if (read_file(AT_FDCWD, path, &buffer) < 0)
+		buffer_clear(&buffer);
+	rest = (struct text){(const char *)buffer.bytes, buffer.length};
+	while (take_line(&rest, &from) && take_line(&rest, &to) && take_line(&rest, &package)) {
+		struct diversion *diversion;
+
+		if (packages->diversion_count == capacity) {
+			void *larger;
+
+			capacity = capacity ? capacity * 2 : 16;
+			larger = realloc(packages->diversions, capacity * sizeof(*diversion));
+			if (!larger)
+				break;
+			packages->diversions = larger;
+		}
+		diversion = &packages->diversions[packages->diversion_count];
+		*diversion = (struct diversion){.from = hash_path(packages, from),
+						.to = copy_text(to),
+						.package = copy_text(package)};
+		packages->diversion_count++;
+		if (!diversion->to || !diversion->package) {
+			free(diversion->to);
+			free(diversion->package);
+			packages->diversion_count--;
+			break;
+		}
+	}
+	buffer_fini(&buffer);
+}
+
+static void look_for_aliases(struct packages *packages)
+{
+	packages->merged = 0;
+	for (size_t i = 0; i < array_length(aliases); i++) {
+		char path[PATH_MAX], target[64];
+		ssize_t length;
+
+		snprintf(path, sizeof(path), "%s%.*s", packages->root, (int)strlen(aliases[i]) - 1,
+			 aliases[i]);
+		length = readlink(path, target, sizeof(target) - 1);
+		if (length <= 0)
+			continue;
+		target[length] = '\0';
+		if (strncmp(target, "usr/", 4) == 0 || strncmp(target, "/usr/", 5) == 0)
+			packages->merged |= 1u << i;
+	}
+}
+
+static void begin_reading(struct packages *packages)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/var/lib/dpkg/info", packages->root);
+	packages->lists = opendir(path);
+	if (!packages->lists)
+		return;
+	packages->read_time = packages->seen_time;
+	look_for_aliases(packages);
+	read_diversions(packages);
+}
+
+static void finish_reading(struct packages *packages)
+{
+	struct packages_counters *counters = &packages->counters;
+
+	fini_index(&packages->index);
+	packages->index = packages->next;
+	packages->next = (struct index){0};
+	counters->readings++;
+	counters->paths = packages->index.used;
+	counters->packages = packages->index.name_count;
+	counters->bytes = packages->index.size * sizeof(uint64_t) +
+			  packages->index.name_capacity * sizeof(char *);
+	for (size_t i = 0; i < packages->index.name_count; i++)
+		counters->bytes += strlen(packages->index.names[i]) + 1;
+	end_reading(packages);
+}
+
+/* A part of the lists; without memory the index before stays. */
+static void read_on(struct packages *packages)
+{
+	struct buffer buffer;
+	size_t bytes = 0;
+	int r = 0;
+
+	buffer_init(&buffer);
+	for (unsigned i = 0; i < FILES_A_TURN && bytes < BYTES_A_TURN && r == 0; i++) {
+		const struct dirent *entry = readdir(packages->lists);
+		char name[NAME_MAX + 1];
+
+		if (!entry) {
+			finish_reading(packages);
+			break;
+		}
+		if (!parse_list_name(entry->d_name, name, sizeof(name)))
+			continue;
+		if (packages->next.name_count >= MAX_PACKAGES ||
+		    read_file(dirfd(packages->lists), entry->d_name, &buffer) < 0) {
+			packages->counters.dropped++;
+			continue;
+		}
+		bytes += buffer.length;
+		r = add_list(packages, name,
+			     (struct text){(const char *)buffer.bytes, buffer.length});
+	}
+	if (r < 0) {
+		packages->counters.dropped++;
+		end_reading(packages);
+	}
+	buffer_fini(&buffer);
+}
+
+static bool is_equal_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* dpkg replaces its lists by rename(2), which the directory's time tells. What changed within the last
+ * interval may go on changing. */
+static void look_for_changes(struct packages *packages)
+{
+	char path[PATH_MAX];
+	struct stat found;
+	bool is_settled;
+
+	snprintf(path, sizeof(path), "%s/var/lib/dpkg/info", packages->root);
+	if (stat(path, &found) < 0)
+		return;
+	is_settled = !packages->was_checked || is_equal_time(&found.st_mtim, &packages->seen_time);
+	packages->seen_time = found.st_mtim;
+	packages->was_checked = true;
+	if (is_settled && !is_equal_time(&found.st_mtim, &packages->read_time))
+		begin_reading(packages);
+}
+
+uint64_t packages_run(struct packages *packages, uint64_t now_ns)
+{
+	if (packages->lists) {
+		read_on(packages);
+	} else if (now_ns >= packages->checked_ns + CHECK_INTERVAL_NS || !packages->checked_ns) {
+		packages->checked_ns = now_ns;
+		look_for_changes(packages);
+	}
+	return packages->lists ? now_ns : packages->checked_ns + CHECK_INTERVAL_NS;
+}
+
+const char *packages_find(const struct packages *packages, const char *path)
+{
+	uint64_t slot;
+
+	if (!packages->index.used)
+		return NULL;
+	slot = *find_slot(&packages->index, hash_bytes(packages->seed, path, strlen(path)));
+	return slot ? packages->index.names[(slot & UINT16_MAX) - 1] : NULL;
+}
+
+const struct packages_counters *packages_get_counters(const struct packages *packages)
+{
+	return &packages->counters;
+}
