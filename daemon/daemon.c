@@ -347,6 +347,7 @@ static int open_processes(struct daemon *daemon)
 		.delay_accounting = state->has_delay_accounting,
 		.delay_accounting_since_ns = state->delay_accounting_since_ns,
 		.command_line = daemon->config->processes.command_line,
+		.package_names = daemon->config->processes.package_names,
 	};
 	int r = process_table_new(&options, &daemon->processes);
 

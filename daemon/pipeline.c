@@ -343,6 +343,9 @@ static void describe_end(struct pipeline *pipeline, const struct flow *flow,
 						end->base_ns, end_ns, now_ns, &ret->usage) == 0;
 	ret->peak_memory_bytes = process_find_peak_memory(end->process, flow->start_ns, end_ns);
 	ret->cgroup = ret->identity->cgroup;
+	ret->package = process_table_find_package(pipeline->parts.processes, ret->identity);
+	ret->parent_package =
+		process_table_find_parent_package(pipeline->parts.processes, ret->identity);
 }
 
 static bool is_wanted(const struct pipeline *pipeline, const struct flow *flow)

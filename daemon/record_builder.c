@@ -86,6 +86,19 @@ static void add_cgroup(struct record_end *out, const struct cgroup *cgroup, unsi
 	}
 }
 
+static void add_packages(struct record_end *out, const struct record_process *process,
+			 unsigned side, uint64_t *parts)
+{
+	if (process->package) {
+		out->package = text_from(process->package);
+		*parts |= RECORD_END(side, END_PACKAGE);
+	}
+	if (process->parent_package) {
+		out->parent_package = text_from(process->parent_package);
+		*parts |= RECORD_END(side, END_PARENT_PACKAGE);
+	}
+}
+
 static void add_memory(struct record_end *out, const struct record_process *process, unsigned side,
 		       uint64_t *parts)
 {
@@ -135,6 +148,7 @@ static void add_end(struct record_end *out, const struct flow_end *end,
 	add_cgroup(out, process->cgroup, side, parts);
 	if (process->identity) {
 		add_identity(out, process->identity, side, wall_offset_ns, parts);
+		add_packages(out, process, side, parts);
 		if (process->has_usage) {
 			add_memory(out, process, side, parts);
 			add_usage(out, end, process, side, parts);

@@ -11,6 +11,7 @@
 struct record_process {
 	const struct process_identity *identity; /* NULL: nobody is named */
 	const struct cgroup *cgroup; /* of the process, or of the socket; NULL: not known */
+	const char *package, *parent_package; /* NULL: none, or not known */
 	bool has_usage;
 	struct process_usage usage; /* at the end of the span */
 	uint64_t peak_memory_bytes; /* within the span; 0: not known */

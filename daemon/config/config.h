@@ -58,6 +58,7 @@ struct config_processes {
 	uint64_t sample_interval_ns;
 	bool delay_accounting;
 	bool command_line;
+	bool package_names;
 };
 
 /* "to:", taken apart: "udp://host:port", "file:///path", "stdout:". */

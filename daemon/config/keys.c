@@ -118,6 +118,9 @@ const struct config_key config_keys[] = {
 	 .comment = "Tell command lines (PROC_CMDLINE), their first 4096 bytes. They may hold\n"
 		    "secrets."},
 
+	{KEY(processes, package_names, "package_names", BOOL), .default_text = "true",
+	 .comment = "Tell the distribution package of an executable, out of dpkg's lists."},
+
 	{EXPORTER_KEY(name, "name", TEXT),
 	 .comment =
 		 "Shows in the log and in status. Without it: the type, with -2, -3 where taken."},

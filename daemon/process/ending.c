@@ -37,3 +37,17 @@ void ending_take(struct process *process, const struct ending *ending)
 	if (ending->peak_bytes > process->exit_peak_bytes)
 		process->exit_peak_bytes = ending->peak_bytes;
 }
+
+void ending_find_parent(const struct exit_log *log, uint64_t child_start_ns, uint64_t now_ns,
+			struct identity_facts *facts)
+{
+	const struct exit_entry *entry = exit_log_find(log, facts->parent, now_ns);
+
+	if (!entry || entry->seen_ns < child_start_ns ||
+	    entry->after_ns > child_start_ns + (entry->leader.elapsed_us + 1) * 1000)
+		return;
+	snprintf(facts->parent_name, sizeof(facts->parent_name), "%s", entry->leader.name);
+	facts->has_parent_name = true;
+	facts->parent_uid = entry->leader.uid;
+	facts->has_parent_uid = true;
+}

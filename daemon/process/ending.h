@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "process/exit_log.h"
 #include "process/process.h"
 #include "process/taskstats.h"
 
@@ -19,3 +20,8 @@ struct ending {
 /* Totals of the exit record, where they are above the last sample's. Faults of a process that had
  * several threads are in none of its records. */
 void ending_take(struct process *process, const struct ending *ending);
+
+/* Name and user of a parent that is gone as well: of an exit record that it left, if that one ran when its
+ * child started. */
+void ending_find_parent(const struct exit_log *log, uint64_t child_start_ns, uint64_t now_ns,
+			struct identity_facts *facts);

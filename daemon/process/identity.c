@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -44,6 +45,21 @@ static void copy_comm(const struct procfs_stat *stat, char comm[COMM_LENGTH + 1]
 	comm[length] = '\0';
 }
 
+/* Whether "path", as a process's link of its executable tells it, names the same file for us. A
+ * process in our own mount namespace has our files, and one that has another may still have the same
+ * root (PrivateTmp= and the like). */
+static bool is_hosts(int proc_fd, int process_fd, const char *path)
+{
+	struct stat theirs, ours;
+
+	if (fstatat(process_fd, "ns/mnt", &theirs, 0) == 0 &&
+	    fstatat(proc_fd, "self/ns/mnt", &ours, 0) == 0 && theirs.st_ino == ours.st_ino &&
+	    theirs.st_dev == ours.st_dev)
+		return true;
+	return fstatat(process_fd, "exe", &theirs, 0) == 0 && stat(path, &ours) == 0 &&
+	       theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
+}
+
 /* A leader that has ended has no memory, and so no executable; its other threads still do. */
 static ssize_t read_thread_link(int process_fd, char *path, size_t size)
 {
@@ -69,7 +85,7 @@ static ssize_t read_thread_link(int process_fd, char *path, size_t size)
 	return length;
 }
 
-void identity_read_executable(int process_fd, const struct procfs_stat *stat,
+void identity_read_executable(int proc_fd, int process_fd, const struct procfs_stat *stat,
 			      struct identity_facts *facts)
 {
 	/* Kernel threads have none; of others it may not be readable without the right to trace. */
@@ -81,6 +97,8 @@ void identity_read_executable(int process_fd, const struct procfs_stat *stat,
 	facts->executable[length > 0 ? length : 0] = '\0';
 	facts->executable_deleted =
 		facts->has_executable && identity_cut_deleted(facts->executable);
+	facts->executable_is_hosts =
+		facts->has_executable && is_hosts(proc_fd, process_fd, facts->executable);
 	copy_comm(stat, facts->comm);
 	identity_complete_name(facts->comm, facts->has_executable ? facts->executable : NULL,
 			       facts->name);
@@ -153,6 +171,8 @@ void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 	facts->parent_executable[length > 0 ? length : 0] = '\0';
 	facts->has_parent_executable = length > 0;
 	identity_cut_deleted(facts->parent_executable);
+	facts->parent_executable_is_hosts = facts->has_parent_executable &&
+					    is_hosts(proc_fd, parent_fd, facts->parent_executable);
 	identity_complete_name(comm, facts->parent_executable, facts->parent_name);
 	facts->has_parent_name = true;
 	facts->has_parent_uid = read_uid(parent_fd, &facts->parent_uid) == 0;
@@ -172,7 +192,7 @@ int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_st
 		r = read_uid(process_fd, &ret->uid);
 	if (r < 0)
 		return r;
-	identity_read_executable(process_fd, stat, ret);
+	identity_read_executable(proc_fd, process_fd, stat, ret);
 	identity_read_parent(proc_fd, stat->parent, stat->start_ticks, ret);
 	return 0;
 }

@@ -26,6 +26,8 @@ struct identity_facts {
 	pid_t parent;
 	bool has_parent, has_parent_name, has_parent_uid, has_parent_executable;
 	bool has_executable, executable_deleted, has_command_line;
+	/* The path leads to the executable here too: not so in another's mount namespace. */
+	bool executable_is_hosts, parent_executable_is_hosts;
 };
 
 /* The name that belongs to a comm: itself, or, where it is as long as the kernel keeps and the base
@@ -37,7 +39,7 @@ bool identity_cut_deleted(char *path);
 
 /* Reads executable and name of a process whose stat line is at hand. "process_fd" is its directory:
  * it never leads to another process. */
-void identity_read_executable(int process_fd, const struct procfs_stat *stat,
+void identity_read_executable(int proc_fd, int process_fd, const struct procfs_stat *stat,
 			      struct identity_facts *facts);
 
 /* Reads the command line, its arguments parted by spaces; kernel threads and zombies have none. */

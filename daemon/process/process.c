@@ -46,6 +46,7 @@ static void set_executable(struct process_identity *identity, const struct ident
 	identity->executable = facts->has_executable ? facts->executable : NULL;
 	identity->has_executable = facts->has_executable;
 	identity->executable_deleted = facts->executable_deleted;
+	identity->executable_is_hosts = facts->has_executable && facts->executable_is_hosts;
 	identity->command_line = facts->has_command_line ? facts->command_line : NULL;
 }
 
@@ -69,6 +70,8 @@ struct process *process_new(const struct process_identity *identity,
 	process->identity.parent_uid = facts->has_parent_uid ? facts->parent_uid : 0;
 	process->identity.parent_executable =
 		facts->has_parent_executable ? facts->parent_executable : NULL;
+	process->identity.parent_executable_is_hosts =
+		facts->has_parent_executable && facts->parent_executable_is_hosts;
 	set_executable(&process->identity, facts);
 	memcpy(process->comm, facts->comm, sizeof(process->comm));
 	process->texts = join_texts(&process->identity);

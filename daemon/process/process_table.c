@@ -17,6 +17,7 @@
 #include "process/ending.h"
 #include "process/exit_log.h"
 #include "process/identity.h"
+#include "process/packages.h"
 #include "process/process.h"
 #include "process/procps.h"
 #include "process/sampler.h"
@@ -47,6 +48,7 @@ struct process_table {
 	struct procps *procps; /* NULL: not the /proc it sees */
 	struct users *users;
 	struct cgroup_table *cgroups;
+	struct packages *packages; /* NULL: not wanted */
 	struct exit_log *exit_log;
 	struct hash_map map; /* by pid: several of one pid differ in start and in being gone */
 	uint64_t seed;
@@ -67,6 +69,10 @@ static int open_parts(struct process_table *table)
 	if (r < 0)
 		return r;
 	r = cgroup_table_new(table->options.proc_fd, &table->cgroups);
+	if (r < 0)
+		return r;
+	if (table->options.package_names)
+		r = packages_new("", &table->packages);
 	if (r < 0)
 		return r;
 	table->sampler.cgroups = table->cgroups;
@@ -117,6 +123,7 @@ void process_table_free(struct process_table *table)
 	exit_log_free(table->exit_log);
 	users_free(table->users);
 	cgroup_table_free(table->cgroups);
+	packages_free(table->packages);
 	procps_close(table->procps);
 	free(table);
 }
@@ -410,22 +417,6 @@ static bool fits_start(const struct process_table *table, const struct exit_entr
 	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
 }
 
-/* Name and user of a parent that is gone as well: of an exit record that it left, if that one ran when its
- * child started. */
-static void find_gone_parent(const struct process_table *table, uint64_t child_start_ns,
-			     uint64_t now_ns, struct identity_facts *facts)
-{
-	const struct exit_entry *entry = exit_log_find(table->exit_log, facts->parent, now_ns);
-
-	if (!entry || entry->seen_ns < child_start_ns ||
-	    entry->after_ns > child_start_ns + (entry->leader.elapsed_us + 1) * 1000)
-		return;
-	snprintf(facts->parent_name, sizeof(facts->parent_name), "%s", entry->leader.name);
-	facts->has_parent_name = true;
-	facts->parent_uid = entry->leader.uid;
-	facts->has_parent_uid = true;
-}
-
 /* A process of which only the exit record is left. It has no executable, and no memory but the
  * peak. */
 static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
@@ -446,7 +437,7 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	identity_read_parent(table->options.proc_fd, leader->parent, identity.id.start_ticks,
 			     &facts);
 	if (!facts.has_parent_name)
-		find_gone_parent(table, identity.start_ns, entry->seen_ns, &facts);
+		ending_find_parent(table->exit_log, identity.start_ns, entry->seen_ns, &facts);
 	process = make_process(table, &identity, &facts, entry->seen_ns);
 	if (!process)
 		return NULL;
@@ -745,7 +736,7 @@ uint64_t process_find_peak_memory(const struct process *process, uint64_t since_
 	return within < peak ? within : peak;
 }
 
-uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget)
+static uint64_t sample_due(struct process_table *table, uint64_t now_ns, unsigned budget)
 {
 	uint64_t soon_ns = now_ns + table->options.sample_interval_ns / WAKEUPS_AN_INTERVAL;
 	struct list_node *node;
@@ -765,6 +756,30 @@ uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns
 			list_move_tail(&table->schedule, &process->turn);
 	}
 	return now_ns + table->options.sample_interval_ns;
+}
+
+uint64_t process_table_run_schedule(struct process_table *table, uint64_t now_ns, unsigned budget)
+{
+	uint64_t due_ns = sample_due(table, now_ns, budget);
+	uint64_t packages_due_ns = table->packages ? packages_run(table->packages, now_ns) : due_ns;
+
+	return packages_due_ns < due_ns ? packages_due_ns : due_ns;
+}
+
+const char *process_table_find_package(const struct process_table *table,
+				       const struct process_identity *identity)
+{
+	return table->packages && identity->executable_is_hosts
+		       ? packages_find(table->packages, identity->executable)
+		       : NULL;
+}
+
+const char *process_table_find_parent_package(const struct process_table *table,
+					      const struct process_identity *identity)
+{
+	return table->packages && identity->parent_executable_is_hosts
+		       ? packages_find(table->packages, identity->parent_executable)
+		       : NULL;
 }
 
 const struct process_table_counters *process_table_get_counters(const struct process_table *table)

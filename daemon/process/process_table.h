@@ -26,6 +26,7 @@ struct process_table_options {
 	uint64_t delay_accounting_since_ns;
 	const char *passwd_path; /* NULL: /etc/passwd */
 	bool command_line;	 /* read it: it may hold secrets */
+	bool package_names;	 /* read dpkg's lists, see packages.h */
 };
 
 struct process_table_counters {
@@ -59,6 +60,8 @@ struct process_identity {
 	uid_t uid, parent_uid;
 	pid_t parent_pid;
 	bool has_parent, has_executable, executable_deleted;
+	/* The path is that of the host's file: in a container it may be another's. */
+	bool executable_is_hosts, parent_executable_is_hosts;
 };
 
 /* Counters of the whole thread group since it started, finished threads included. */
@@ -104,6 +107,13 @@ void process_table_release(struct process_table *table, struct process *process)
 /* The name of a user, or the digits of the uid: for a socket whose process is not known. */
 void process_table_find_user_name(struct process_table *table, uid_t uid, uint64_t now_ns,
 				  char ret[USER_NAME_SIZE]);
+
+/* The package of a process's executable and of its parent's; NULL: none, or not known (yet).
+ * Borrowed until the schedule runs next. */
+const char *process_table_find_package(const struct process_table *table,
+				       const struct process_identity *identity);
+const char *process_table_find_parent_package(const struct process_table *table,
+					      const struct process_identity *identity);
 
 /* The cgroups of processes, to look up and release those of sockets. */
 struct cgroup_table *process_table_get_cgroups(struct process_table *table);

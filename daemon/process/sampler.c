@@ -247,7 +247,7 @@ static void check_name(struct sampler *sampler, struct process *process,
 	process_fd = sampler_open_file(sampler, sampler->proc_fd, path, O_RDONLY | O_DIRECTORY);
 	if (process_fd < 0)
 		return;
-	identity_read_executable(process_fd, stat, &facts);
+	identity_read_executable(sampler->proc_fd, process_fd, stat, &facts);
 	facts.has_command_line = false;
 	if (sampler->command_line)
 		identity_read_command_line(process_fd, &facts);

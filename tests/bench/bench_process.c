@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "process/history.h"
+#include "process/packages.h"
 #include "process/process_table.h"
 #include "runtime/loop.h"
 
@@ -219,6 +220,41 @@ static void measure_history(void)
 	history_fini(&history);
 }
 
+/* All of this host's lists, as the event loop reads them. */
+static void measure_packages(void)
+{
+	struct packages *packages = NULL;
+	const struct packages_counters *counters;
+	uint64_t begin_ns = clock_now_ns(), longest_ns = 0, now_ns;
+	unsigned turns = 0;
+
+	if (packages_new("", &packages) < 0)
+		exit(1);
+	do {
+		uint64_t due_ns, took_ns;
+
+		now_ns = clock_now_ns();
+		due_ns = packages_run(packages, now_ns);
+		took_ns = clock_now_ns() - now_ns;
+		longest_ns = took_ns > longest_ns ? took_ns : longest_ns;
+		turns++;
+		if (due_ns > now_ns)
+			break;
+	} while (true);
+	counters = packages_get_counters(packages);
+	printf("packages: %llu with %llu paths in %.1f ms, %u turns, the longest %.2f ms; %llu "
+	       "KiB\n",
+	       (unsigned long long)counters->packages, (unsigned long long)counters->paths,
+	       (double)(clock_now_ns() - begin_ns) / 1e6, turns, (double)longest_ns / 1e6,
+	       (unsigned long long)counters->bytes / 1024);
+	begin_ns = read_cpu_ns();
+	for (int i = 0; i < PROCESSES; i++)
+		if (!packages_find(packages, "/usr/bin/bash") && counters->paths)
+			printf("/usr/bin/bash is of no package\n");
+	print("find a package", begin_ns, PROCESSES);
+	packages_free(packages);
+}
+
 int main(void)
 {
 	static pid_t pids[MANY_PROCESSES];
@@ -229,6 +265,7 @@ int main(void)
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	measure_history();
+	measure_packages();
 	start_processes(pids, PROCESSES);
 	measure(proc_fd, pids, false);
 	measure(proc_fd, pids, true);

@@ -4,9 +4,12 @@
 import contextlib
 import os
 import pathlib
+import shutil
+import subprocess
 
 import pytest
 
+from harness.namespaces import run
 from harness.records import assert_has
 from harness.waiting import wait_for
 
@@ -157,3 +160,81 @@ def test_command_line_where_it_is_asked_for(pair, agent, daemon):
     wanted = wanted.rstrip(b"\0").replace(b"\0", b" ").decode()
     assert wanted.startswith("/usr/bin/python3 -c ")
     assert_has(record, {"SRC_PROC_CMDLINE": wanted})
+
+
+def dpkg_owner(path):
+    """The package by dpkg itself, by the path or by its name before /usr was merged."""
+    for name in (path, path.removeprefix("/usr")):
+        found = run("dpkg-query", "-S", name, check=False)
+        if found.returncode == 0:
+            return found.stdout.split(":")[0]
+    return None
+
+
+def connect_by(pair, probed, server, executable):
+    """A connection of a program of this path: its record."""
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
+    client = pair.probe.popen(executable, "-s", "-m", "20", f"telnet://{pair.PEER4}:{PORT}",
+                              stdin=subprocess.PIPE)
+    server.accept(name="s", listener="l")
+    probed.sync()
+    server.close(name="s")
+    client.stdin.close()
+    client.wait(timeout=20)
+    server.close(name="l")
+    return probed.wait_record(L4_DST_PORT=PORT, SRC_PROC_PID=client.pid)
+
+
+def connect_when_packages_are_read(*arguments):
+    """The first record that is made with all of dpkg's lists read: its father is of a package."""
+    def connect():
+        record = connect_by(*arguments)
+        return record if "SRC_FATHER_PROC_PKG_NAME" in record else None
+    return wait_for(connect, "a record with the package of the father")
+
+
+def test_package_of_an_executable(pair, agent, daemon, need):
+    need("dpkg-query", "curl")
+    probed = daemon(pair.probe)
+    server = agent(pair.peer, "server")
+    executable = os.path.realpath(shutil.which("curl"))
+    wanted = dpkg_owner(executable)
+    assert wanted
+    record = connect_when_packages_are_read(pair, probed, server, executable)
+    father = dpkg_owner(os.path.realpath("/proc/self/exe"))
+    assert_has(record, {"SRC_PROC_EXE": executable, "SRC_PROC_PKG_NAME": wanted,
+                        "SRC_FATHER_PROC_PKG_NAME": father})
+
+
+def test_file_of_no_package_has_none(pair, agent, daemon, need, tmp_path):
+    need("dpkg-query", "curl")
+    copy = shutil.copy(os.path.realpath(shutil.which("curl")), tmp_path / "curl")
+    probed = daemon(pair.probe)
+    server = agent(pair.peer, "server")
+    record = connect_when_packages_are_read(pair, probed, server, str(copy))
+    assert_has(record, {"SRC_PROC_EXE": str(copy)})
+    assert "SRC_PROC_PKG_NAME" not in record and "SRC_FATHER_PROC_PKG_NAME" in record
+
+
+def test_package_of_the_same_path_in_a_container_is_not_the_hosts(pair, agent, daemon, need,
+                                                                  tmp_path):
+    """/usr/bin/curl below another mount is not the host's file, though its path is the same."""
+    need("dpkg-query", "curl", "unshare")
+    executable = os.path.realpath(shutil.which("curl"))
+    copy = shutil.copy(executable, tmp_path / "curl")
+    script = tmp_path / "run"
+    script.write_text(f'#!/bin/sh\nexec unshare -m --propagation private sh -c '
+                      f'\'mount --bind "{copy}" {executable} && exec {executable} "$@"\' sh "$@"\n')
+    script.chmod(0o755)
+    probed = daemon(pair.probe)
+    server = agent(pair.peer, "server")
+    record = connect_when_packages_are_read(pair, probed, server, str(script))
+    assert_has(record, {"SRC_PROC_EXE": executable, "SRC_PROC_NAME": "curl"})
+    assert "SRC_PROC_PKG_NAME" not in record
+
+
+def test_package_names_can_be_switched_off(pair, agent, daemon, need):
+    need("dpkg-query", "curl")
+    probed = daemon(pair.probe, {"processes": {"package_names": False}})
+    record = connect_by(pair, probed, agent(pair.peer, "server"), shutil.which("curl"))
+    assert "PKG_NAME" not in " ".join(record)

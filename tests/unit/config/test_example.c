@@ -35,6 +35,7 @@ static void assert_default_sections(const struct config *config)
 	assert_int_equal(config->processes.sample_interval_ns, NS_PER_SEC);
 	assert_true(config->processes.delay_accounting);
 	assert_false(config->processes.command_line);
+	assert_true(config->processes.package_names);
 	assert_int_equal(config->log.level, LOG_LEVEL_NOTICE);
 	assert_int_equal(config->log.target, LOG_TARGET_AUTO);
 }

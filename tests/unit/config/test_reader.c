@@ -449,26 +449,26 @@ static struct config *read_good(const char *text)
 
 static void test_every_value_arrives(unused void **state)
 {
-	struct config *config = read_good(
-		"%YAML 1.1\n---\n"
-		"flows:\n"
-		"  active_timeout: 2m\n"
-		"  idle_timeout: 500ms\n"
-		"  report_tcp_end: destroy\n"
-		"  max_flows: 77\n"
-		"  include: [10.0.0.0/8, '2001:db8::/32']\n"
-		"  exclude:\n"
-		"    - 10.1.0.0/16\n"
-		"  only_local: On\n"
-		"conntrack:\n"
-		"  activate: never\n"
-		"  accounting: no\n"
-		"  receive_buffer: 64KiB\n"
-		"  receive_buffer_max: 1M\n"
-		"attribution:\n"
-		"  methods: [sock_diag]\n"
-		"processes: {sample_interval: 100ms, delay_accounting: off, command_line: on}\n"
-		"log: {level: \"debug\", to: stderr}\n");
+	struct config *config = read_good("%YAML 1.1\n---\n"
+					  "flows:\n"
+					  "  active_timeout: 2m\n"
+					  "  idle_timeout: 500ms\n"
+					  "  report_tcp_end: destroy\n"
+					  "  max_flows: 77\n"
+					  "  include: [10.0.0.0/8, '2001:db8::/32']\n"
+					  "  exclude:\n"
+					  "    - 10.1.0.0/16\n"
+					  "  only_local: On\n"
+					  "conntrack:\n"
+					  "  activate: never\n"
+					  "  accounting: no\n"
+					  "  receive_buffer: 64KiB\n"
+					  "  receive_buffer_max: 1M\n"
+					  "attribution:\n"
+					  "  methods: [sock_diag]\n"
+					  "processes: {sample_interval: 100ms, delay_accounting: "
+					  "off, command_line: on, package_names: off}\n"
+					  "log: {level: \"debug\", to: stderr}\n");
 	const struct ip_address *first = &config->flows.include.items[0].address;
 
 	assert_int_equal(config->flows.active_timeout_ns, 120 * NS_PER_SEC);
@@ -489,6 +489,7 @@ static void test_every_value_arrives(unused void **state)
 	assert_int_equal(config->processes.sample_interval_ns, 100 * NS_PER_MS);
 	assert_false(config->processes.delay_accounting);
 	assert_true(config->processes.command_line);
+	assert_false(config->processes.package_names);
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
 	assert_int_equal(config->log.target, LOG_TARGET_STDERR);
 	config_free(config);
