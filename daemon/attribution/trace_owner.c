@@ -166,6 +166,44 @@ static bool is_right_namespace(const struct acceptance *acceptance, ino_t netns,
 	return !is_itself && netns == acceptance->owner->netns && acceptance->query->is_only_owner;
 }
 
+/* A leader that ended before its other threads is in no namespace any more; they are. */
+static ino_t read_netns_of_threads(const struct trace_owner *owner, pid_t pid)
+{
+	char path[64];
+	DIR *directory;
+	const struct dirent *entry;
+	ino_t netns = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/task", pid);
+	fd = openat(owner->proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	directory = fd < 0 ? NULL : fdopendir(fd);
+	if (!directory) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while (netns == 0 && (entry = readdir(directory))) {
+		int thread = atoi(entry->d_name);
+
+		snprintf(path, sizeof(path), "%d/task/%d/ns/net", pid, thread);
+		if (thread > 0)
+			netns = read_netns(owner->proc_fd, path);
+	}
+	closedir(directory);
+	return netns;
+}
+
+static ino_t read_netns_of(const struct trace_owner *owner, pid_t pid)
+{
+	char path[32];
+	ino_t netns;
+
+	snprintf(path, sizeof(path), "%d/ns/net", pid);
+	netns = read_netns(owner->proc_fd, path);
+	return netns ? netns : read_netns_of_threads(owner, pid);
+}
+
 static bool is_in_namespace(const struct acceptance *acceptance, const struct ownership_act *act)
 {
 	const struct trace_owner *owner = acceptance->owner;
@@ -173,11 +211,8 @@ static bool is_in_namespace(const struct acceptance *acceptance, const struct ow
 
 	for (int i = 0; i < MOST_ANCESTORS && pid > 0; i++) {
 		const struct trace_process *process;
-		char path[32];
-		ino_t netns;
+		ino_t netns = read_netns_of(owner, pid);
 
-		snprintf(path, sizeof(path), "%d/ns/net", pid);
-		netns = read_netns(owner->proc_fd, path);
 		if (netns)
 			return is_right_namespace(acceptance, netns, i == 0);
 		process = trace_processes_find(owner->processes, pid, act->first_ns);

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Cases of docs/attribution-cases.md: sockets that are short, handed on, or not where one looks."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from harness.records import PROVEN
+
+PORT = 8400
+
+CONNECT = """
+import socket, sys, time
+made = socket.socket(socket.AF_INET if sys.argv[1] == "4" else socket.AF_INET6)
+made.settimeout(15)
+made.connect((sys.argv[2], int(sys.argv[3])))
+print(made.getsockname()[1], flush=True)
+sys.stdin.readline()
+"""
+
+CLOSE_AT_ONCE = """
+import socket, sys
+made = socket.socket(socket.AF_INET if sys.argv[1] == "4" else socket.AF_INET6)
+made.setblocking(False)
+made.connect_ex((sys.argv[2], int(sys.argv[3])))
+print(made.getsockname()[1], flush=True)
+made.close()
+"""
+
+# The main thread ends by exit(2), not exit_group(2); another one connects after that.
+WITHOUT_LEADER = """
+import ctypes, socket, sys, threading, time
+SYS_exit = {"x86_64": 60}.get(__import__("platform").machine(), 93)
+def connect():
+    while open("/proc/self/stat").read().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    made = socket.socket()
+    made.connect((sys.argv[2], int(sys.argv[3])))
+    print(made.getsockname()[1], flush=True)
+    sys.stdin.readline()
+    made.close()
+threading.Thread(target=connect).start()
+ctypes.CDLL(None).syscall(SYS_exit, 0)
+"""
+
+# A thread with descriptors of its own.
+OWN_DESCRIPTORS = """
+import ctypes, socket, sys, threading
+CLONE_FILES = 0x400
+def connect():
+    assert ctypes.CDLL(None).unshare(CLONE_FILES) == 0
+    made = socket.socket()
+    made.connect((sys.argv[2], int(sys.argv[3])))
+    print(made.getsockname()[1], flush=True)
+    sys.stdin.readline()
+    made.close()
+thread = threading.Thread(target=connect)
+thread.start()
+thread.join()
+"""
+
+# The parent connects a UDP socket and exits; its child sends.
+INHERITED_UDP = """
+import os, socket, sys, time
+made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+made.connect((sys.argv[2], int(sys.argv[3])))
+parent = os.getpid()
+if os.fork():
+    os._exit(0)
+while os.getppid() == parent:
+    time.sleep(0.01)
+made.send(b"x")
+print(made.getsockname()[1], os.getpid(), flush=True)
+sys.stdin.readline()
+"""
+
+
+def run(namespace, source, version, address, program="/usr/bin/python3"):
+    process = namespace.popen(program, "-c", source, version, address, PORT,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    told = process.stdout.readline().split()
+    assert told, "the sender ended"
+    return process, [int(word) for word in told]
+
+
+def finish(probed, process):
+    probed.sync()
+    process.stdin.close()
+
+
+def listen(agent, namespace, version, address):
+    server = agent(namespace, "server")
+    server.listen(name="l", version=version, address=address, port=PORT)
+    return server
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a03_closed_before_it_is_connected(pair, agent, daemon, version):
+    probed = daemon(pair.probe)
+    _, there = pair.addresses(version)
+    listen(agent, pair.peer, version, there)
+    process, (port,) = run(pair.probe, CLOSE_AT_ONCE, version, there)
+    process.wait(timeout=20)
+    probed.sync()
+    probed.stop()
+    record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+    assert record["SRC_PROC_ATTRIBUTION"] in (*PROVEN, "none")
+    assert record.get("SRC_PROC_PID", process.pid) == process.pid, record
+
+
+def test_a08_exec_after_connect(pair, agent, daemon, need):
+    need("bash")
+    probed = daemon(pair.probe)
+    _, there = pair.addresses(4)
+    server = listen(agent, pair.peer, 4, there)
+    shell = pair.probe.popen("bash", "-c", f"exec 3<>/dev/tcp/{there}/{PORT}; exec cat",
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server.accept(name="s", listener="l")
+    finish(probed, shell)
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert record["SRC_PROC_PID"] == shell.pid and record["SRC_PROC_ATTRIBUTION"] in PROVEN, record
+
+
+@pytest.mark.parametrize("source", [WITHOUT_LEADER, OWN_DESCRIPTORS],
+                         ids=["a17_leader_exited", "a18_own_descriptors"])
+def test_threads(pair, agent, daemon, source):
+    probed = daemon(pair.probe)
+    _, there = pair.addresses(4)
+    server = listen(agent, pair.peer, 4, there)
+    process, (port,) = run(pair.probe, source, 4, there)
+    server.accept(name="s", listener="l")
+    finish(probed, process)
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+    assert record["SRC_PROC_ATTRIBUTION"] == "trace", record
+    assert record["SRC_PROC_PID"] == process.pid, record
+
+
+def test_a15_udp_socket_of_a_parent_that_exited(pair, daemon):
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    _, there = pair.addresses(4)
+    process, (port, child) = run(pair.probe, INHERITED_UDP, 4, there)
+    finish(probed, process)
+    record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+    assert record.get("SRC_PROC_PID") == child, record
+
+
+def test_a20_executable_that_was_deleted(pair, agent, daemon, tmp_path):
+    probed = daemon(pair.probe)
+    _, there = pair.addresses(4)
+    server = listen(agent, pair.peer, 4, there)
+    program = tmp_path / "a20-program"
+    shutil.copy("/usr/bin/python3", program)
+    process = pair.probe.popen(program, "-c", "import sys; sys.stdin.readline()\n" + CONNECT, 4,
+                               there, PORT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env={"PYTHONHOME": "/usr"})
+    # By then it runs; ip and setpriv have gone before it.
+    while not (path := open(f"/proc/{process.pid}/comm").read()).startswith("a20-program"):
+        assert process.poll() is None, path
+    program.unlink()
+    process.stdin.write("\n")
+    process.stdin.flush()
+    port = int(process.stdout.readline())
+    server.accept(name="s", listener="l")
+    finish(probed, process)
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+    assert record["SRC_PROC_EXE"] == str(program) and record["SRC_PROC_PID"] == process.pid, record
+
+
+def test_a05_port_used_again_by_another_process(pair, agent, daemon):
+    """From one source port, to two servers, one process after the other."""
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    _, there = pair.addresses(4)
+    pids = {}
+    for name, port in (("first", PORT), ("second", PORT + 1)):
+        sender = agent(pair.probe, name)
+        sender.open(name="c", version=4, address="0.0.0.0", port=8399)
+        sender.send_to(name="c", count=10, address=there, port=port)
+        pids[port] = sender.pid
+        sender.end()
+    for port, pid in pids.items():
+        record = probed.wait_record(L4_DST_PORT=port, L4_SRC_PORT=8399)
+        assert record["SRC_PROC_PID"] == pid, record
+
+
+def test_a47_untracked_traffic_is_no_flow(pair, agent, daemon):
+    pair.probe.nft(f"""table inet untracked {{
+        chain out {{
+            type filter hook output priority raw
+            udp dport {PORT} notrack
+        }}
+    }}""")
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    _, there = pair.addresses(4)
+    sender = agent(pair.probe, "sender")
+    sender.open(name="c", version=4)
+    sender.send_to(name="c", count=10, address=there, port=PORT)
+    sender.send_to(name="c", count=10, address=there, port=PORT + 1)
+    probed.wait_record(L4_DST_PORT=PORT + 1)
+    assert not probed.find(L4_DST_PORT=PORT)
+
+
+def test_a48_a_forwarded_question_is_the_resolvers(pair, agent, daemon):
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    _, there = pair.addresses(4)
+    resolver, asker = agent(pair.probe, "resolver"), agent(pair.probe, "asker")
+    resolver.open(name="in", version=4, address="127.0.0.53", port=PORT)
+    asker.open(name="c", version=4)
+    asker.send_to(name="c", count=30, address="127.0.0.53", port=PORT)
+    resolver.receive_from(name="in")
+    resolver.open(name="out", version=4)
+    resolver.send_to(name="out", count=30, address=there, port=PORT + 1)
+    inner = probed.wait_record(L4_DST_PORT=PORT)
+    outer = probed.wait_record(L4_DST_PORT=PORT + 1)
+    assert inner["SRC_PROC_PID"] == asker.pid and inner["DST_PROC_PID"] == resolver.pid, inner
+    assert outer["SRC_PROC_PID"] == resolver.pid, outer
