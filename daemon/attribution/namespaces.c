@@ -19,9 +19,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 
-/* The share of the time that looks may take, 1 in so many; and sockets of how many namespaces are
- * open, each a descriptor and a few pages. */
-enum { LOOK_SHARE = 100, MOST_OPEN = 128, ASKED_SLOTS = 4096 };
+/* The share of the time that looks may take, 1 in so many: regular ones, and those on demand, which
+ * flows wait for; and sockets of how many namespaces are open, each a descriptor and a few pages. */
+enum { LOOK_SHARE = 100, DEMAND_SHARE = 20, MOST_OPEN = 128, ASKED_SLOTS = 4096 };
 #define LOOK_INTERVAL_NS  NS_PER_SEC
 #define LOOK_SHORTEST_NS  (20 * NS_PER_MS)
 #define YOUNG_NS	  (10 * NS_PER_SEC)
@@ -54,8 +54,8 @@ struct namespaces {
 	uint64_t seed;
 	struct hash_map known; /* by inode */
 	struct namespace_addresses addresses;
-	struct list_node open; /* with sockets, least recently used first */
-	uint64_t look, looked_ns, next_look_ns;
+	struct list_node open;		   /* with sockets, least recently used first */
+	uint64_t look, looked_ns, cost_ns; /* the last one */
 	struct asked_address asked[ASKED_SLOTS];
 	struct namespaces_counters counters;
 };
@@ -255,10 +255,17 @@ static int look(struct namespaces *namespaces, uint64_t now_ns)
 	/* What is left over is forgotten after the next look. */
 	for (size_t i = 0; i < ended_count; i++)
 		forget(namespaces, ended[i]);
-	namespaces->next_look_ns = now_ns + (clock_now_ns() - begin_ns) * LOOK_SHARE;
-	if (namespaces->next_look_ns < now_ns + LOOK_SHORTEST_NS)
-		namespaces->next_look_ns = now_ns + LOOK_SHORTEST_NS;
+	namespaces->cost_ns = clock_now_ns() - begin_ns;
 	return 0;
+}
+
+/* Whether "interval_ns" and the share have passed since the last look. */
+static bool is_due(const struct namespaces *namespaces, uint64_t now_ns, uint64_t interval_ns,
+		   unsigned share)
+{
+	uint64_t pause_ns = namespaces->cost_ns * share;
+
+	return now_ns >= namespaces->looked_ns + (pause_ns > interval_ns ? pause_ns : interval_ns);
 }
 
 /* Going into one's own namespace needs the same right as going into another. */
@@ -297,8 +304,7 @@ int namespaces_new(int proc_fd, uint64_t now_ns, struct namespaces **ret)
 
 void namespaces_refresh(struct namespaces *namespaces, uint64_t now_ns)
 {
-	if (now_ns >= namespaces->next_look_ns &&
-	    now_ns - namespaces->looked_ns >= LOOK_INTERVAL_NS - LOOK_SHORTEST_NS)
+	if (is_due(namespaces, now_ns, LOOK_INTERVAL_NS - LOOK_SHORTEST_NS, LOOK_SHARE))
 		(void)look(namespaces, now_ns);
 }
 
@@ -358,7 +364,7 @@ ssize_t namespaces_find(struct namespaces *namespaces, const struct namespaces_q
 	asked = &namespaces->asked[hash % ASKED_SLOTS];
 	if (asked->hash == hash && question->now_ns - asked->when_ns < ASKED_INTERVAL_NS)
 		return 0;
-	if (question->now_ns < namespaces->next_look_ns)
+	if (!is_due(namespaces, question->now_ns, LOOK_SHORTEST_NS, DEMAND_SHARE))
 		return -EAGAIN;
 	*asked = (struct asked_address){.hash = hash, .when_ns = question->now_ns};
 	if (look(namespaces, question->now_ns) < 0)
