@@ -3,12 +3,15 @@
 tracking: containers on a bridge, with MASQUERADE to the outside and published ports."""
 
 import os
+import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from harness.agent import Agent
-from harness.namespaces import Namespace, connect
+from harness.namespaces import Namespace, connect, run
 from harness.records import PROVEN, assert_has, assert_no_process
 from harness.waiting import wait_for
 
@@ -377,3 +380,50 @@ class Unshared:
 
     def popen(self, *argv, user=None, **options):
         return self.host.popen("unshare", "-n", *argv, user=user, **options)
+
+
+class Podman:
+    """podman whose network is that of a namespace; all that it keeps is below a directory."""
+
+    def __init__(self, host, directory):
+        self.options = ["podman", "--root", directory / "store", "--runroot", directory / "run",
+                        "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs", "--runtime",
+                        "runc"]
+        self.host = host
+        self.root = directory / "root"
+        for name in "bin", "dev", "etc", "proc", "run", "sys", "tmp":
+            (self.root / name).mkdir(parents=True)
+        shutil.copy(shutil.which("busybox"), self.root / "bin" / "busybox")
+
+    def call(self, *arguments, check=True):
+        # Not ip netns exec: that mounts a /sys without the control groups.
+        return run("nsenter", f"--net=/run/netns/{self.host.name}", *self.options, *arguments,
+                   check=check, timeout=60)
+
+    def start(self, *argv):
+        return self.call("run", "-d", "--rm", "--ulimit", "nofile=1024:1024", "--ulimit",
+                         "nproc=1024:1024", "--network", "podman", "--rootfs", self.root,
+                         "/bin/busybox", *argv, check=False)
+
+
+def test_a33_podman_container_on_its_bridge(containers, agent, daemon, need, cleanup):
+    need("podman", "runc", "busybox", "iptables")
+    directory = tempfile.mkdtemp(prefix="pf-", dir="/tmp")  # podman takes 50 characters at most
+    cleanup.callback(lambda: shutil.rmtree(directory, ignore_errors=True))
+    podman = Podman(containers.host, pathlib.Path(directory))
+    probed = daemon(containers.host, ALL)
+    server = agent(containers.outside, "outer")
+    server.listen(name="l", version=4, address=containers.outside_address[4], port=PORT)
+    started = podman.start("nc", containers.outside_address[4], str(PORT))
+    if started.returncode != 0:
+        pytest.skip(f"podman does not work here: {started.stderr.strip()[-200:]}")
+    container = started.stdout.strip()
+    cleanup.callback(lambda: podman.call("rm", "-f", "-t", "0", container, check=False))
+    server.accept(name="s", listener="l")
+    pid = int(podman.call("inspect", "-f", "{{.State.Pid}}", container).stdout)
+    probed.sync()
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {"SRC_PROC_PID": pid, "SRC_PROC_NAME": "busybox",
+                        **server.as_end("DST")})
+    assert record["SRC_PROC_ATTRIBUTION"] in PROVEN, record
