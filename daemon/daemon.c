@@ -274,12 +274,23 @@ static void on_hangup(unused void *userdata, unused int signal_number)
 	log_notice("SIGHUP: the configuration is read at the start only; it stays as it is");
 }
 
+static void on_reopen(void *userdata, unused int signal_number)
+{
+	struct daemon *daemon = userdata;
+
+	for (size_t i = 0; i < daemon->exporter_count; i++)
+		exporter_reopen(daemon->exporters[i]);
+}
+
 static int add_signals(struct daemon *daemon)
 {
 	static const struct {
 		int number;
 		loop_on_signal handler;
-	} handled[] = {{SIGTERM, on_terminate}, {SIGINT, on_terminate}, {SIGHUP, on_hangup}};
+	} handled[] = {{SIGTERM, on_terminate},
+		       {SIGINT, on_terminate},
+		       {SIGHUP, on_hangup},
+		       {SIGUSR1, on_reopen}};
 
 	_Static_assert(array_length(handled) <= array_length(((struct daemon *)0)->signals), "");
 	for (size_t i = 0; i < array_length(handled); i++) {

@@ -78,8 +78,10 @@ struct config_exporter {
 	uint64_t template_interval_ns;
 	uint32_t template_packets;
 	uint32_t max_message_bytes;
-	uint32_t queue;	       /* records */
-	unsigned line, column; /* where it stands in the file, 0 where it does not */
+	uint32_t queue;		    /* records */
+	uint64_t rotate_size_bytes; /* 0: never */
+	uint32_t rotate_keep;	    /* files */
+	unsigned line, column;	    /* where it stands in the file, 0 where it does not */
 };
 
 struct config_log {

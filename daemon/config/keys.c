@@ -156,6 +156,14 @@ const struct config_key config_keys[] = {
 	 .comment =
 		 "So many wait while the collector is slow; what does not fit is dropped, oldest\n"
 		 "first, and counted."},
+	{EXPORTER_KEY(rotate_size_bytes, "rotate_size", SIZE), .default_text = "100MiB",
+	 .least = "0", .most = "1000000G", .only_for = 1u << CONFIG_EXPORTER_JSON,
+	 .comment = "A file that would grow beyond this becomes NAME.1, that one NAME.2 ...; 0: "
+		    "never.\n"
+		    "SIGUSR1 opens it again by its name, for logrotate."},
+	{EXPORTER_KEY(rotate_keep, "rotate_keep", COUNT), .default_text = "5", .least = "0",
+	 .most = "1000", .unit = "files", .only_for = 1u << CONFIG_EXPORTER_JSON,
+	 .comment = "So many old files stay."},
 
 	{KEY(log, level, "level", WORD), .default_text = "notice", .words = log_levels,
 	 .comment = "The least important lines that are written."},

@@ -153,6 +153,8 @@ static int send_chunk(struct exporter *exporter, struct send_chunk *chunk, const
 {
 	bool is_stream = transport_is_stream(exporter->transport);
 
+	if (chunk->sent == 0)
+		transport_begin_message(exporter->transport, chunk->length);
 	while (!exporter->is_closed && chunk->sent < chunk->length) {
 		size_t taken = 0;
 		int r = send_bytes(exporter, bytes + chunk->sent, chunk->length - chunk->sent,
@@ -478,6 +480,8 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 		 struct exporter **ret)
 {
 	cleanup(exporter_free_cleanup) struct exporter *exporter = calloc(1, sizeof(*exporter));
+	const struct transport_rotation rotation = {.size_bytes = config->rotate_size_bytes,
+						    .keep = config->rotate_keep};
 	int r;
 
 	if (!exporter)
@@ -491,7 +495,8 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 		return -EOPNOTSUPP;
 	}
 	exporter->type = &types[config->type];
-	r = transport_open(&config->to, exporter_get_name(exporter), &exporter->transport);
+	r = transport_open(&config->to, exporter_get_name(exporter), &rotation,
+			   &exporter->transport);
 	if (r < 0)
 		return r;
 	r = exporter->type->open(exporter);
@@ -557,4 +562,22 @@ void exporter_flush(struct exporter *exporter)
 {
 	exporter->type->finish(exporter);
 	drain(exporter);
+}
+
+void exporter_reopen(struct exporter *exporter)
+{
+	struct send_chunk *chunk;
+	int r;
+
+	exporter_flush(exporter);
+	r = transport_reopen(exporter->transport);
+	if (r < 0) {
+		log_warning("%s: cannot open its file again: %s", exporter_get_name(exporter),
+			    strerror(-r));
+		return;
+	}
+	/* A full disk tears lines: the rest of one would stand alone in the new file. */
+	chunk = send_queue_first(&exporter->queue);
+	while (chunk && chunk->sent > 0 && chunk->bytes[chunk->sent - 1] != '\n')
+		chunk->sent--;
 }

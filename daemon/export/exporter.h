@@ -53,6 +53,10 @@ void exporter_export(struct exporter *exporter, const struct flow_record *record
  * program, and for tests. */
 void exporter_flush(struct exporter *exporter);
 
+/* Opens the exporter's file again by its name; nothing for the other transports. What is being
+ * written goes to the old one up to its last whole line. */
+void exporter_reopen(struct exporter *exporter);
+
 /* Standard output lost its reader: whatever comes is dropped (dropped_unreachable). */
 bool exporter_is_closed(const struct exporter *exporter);
 

@@ -10,13 +10,14 @@
 
 #include "export/transport_ops.h"
 
-int transport_open(const struct config_address *to, const char *log_name, struct transport **ret)
+int transport_open(const struct config_address *to, const char *log_name,
+		   const struct transport_rotation *rotation, struct transport **ret)
 {
 	switch (to->transport) {
 	case CONFIG_TRANSPORT_STDOUT:
 		return transport_stdout_open(ret);
 	case CONFIG_TRANSPORT_FILE:
-		return transport_file_open(to, log_name, ret);
+		return transport_file_open(to, log_name, rotation, ret);
 	case CONFIG_TRANSPORT_UDP:
 		return transport_udp_open(to, log_name, ret);
 	}
@@ -32,6 +33,17 @@ void transport_close(struct transport *transport)
 int transport_send(struct transport *transport, const void *bytes, size_t length, size_t *ret_taken)
 {
 	return transport->ops->send(transport, bytes, length, ret_taken);
+}
+
+void transport_begin_message(struct transport *transport, size_t length)
+{
+	if (transport->ops->begin_message)
+		transport->ops->begin_message(transport, length);
+}
+
+int transport_reopen(struct transport *transport)
+{
+	return transport->ops->reopen ? transport->ops->reopen(transport) : 0;
 }
 
 bool transport_is_stream(const struct transport *transport)

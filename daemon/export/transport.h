@@ -11,11 +11,18 @@
 
 struct transport;
 
+/* Of files: when one would grow beyond "size", it becomes NAME.1, that NAME.2, and so on. */
+struct transport_rotation {
+	uint64_t size_bytes; /* 0: never */
+	uint32_t keep;	     /* so many old ones stay */
+};
+
 /* Opens it. "log_name" is the exporter's, for the log; both are borrowed for the transport's life.
  * UDP: a name is looked up here, which may wait for the resolver; one that does not resolve is told
  * in the log and tried again later in the background. 0; a negative errno, and then the reason
  * for people in the log. */
-int transport_open(const struct config_address *to, const char *log_name, struct transport **ret);
+int transport_open(const struct config_address *to, const char *log_name,
+		   const struct transport_rotation *rotation, struct transport **ret);
 /* Accepts NULL. */
 void transport_close(struct transport *transport);
 
@@ -25,6 +32,14 @@ void transport_close(struct transport *transport);
  * SIGPIPE. */
 int transport_send(struct transport *transport, const void *bytes, size_t length,
 		   size_t *ret_taken);
+
+/* Tells that what is sent next begins a message of that length (whole lines): where a file may end
+ * and the next one begin. One that was removed is made anew here. */
+void transport_begin_message(struct transport *transport, size_t length);
+
+/* Opens a file again by its name, for it may have another one now (logrotate). 0, also where there
+ * is nothing to open; a negative errno, and the old one stays open. */
+int transport_reopen(struct transport *transport);
 
 /* A stream keeps order and its rest can be sent later; a datagram that failed is lost. */
 bool transport_is_stream(const struct transport *transport);

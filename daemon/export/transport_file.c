@@ -4,26 +4,29 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "export/transport_ops.h"
 #include "runtime/log.h"
 
 enum { FILE_MODE = 0640, DIRECTORY_MODE = 0750 };
 
-static int file_send(struct transport *transport, const void *bytes, size_t length,
-		     size_t *ret_taken)
-{
-	return transport_write(transport->fd, bytes, length, ret_taken);
-}
+#define LOOK_EVERY_NS NS_PER_SEC
 
-static void file_close(struct transport *transport)
-{
-	close(transport->fd);
-	free(transport);
-}
+struct transport_file {
+	struct transport head;
+	const char *path, *log_name;
+	struct transport_rotation rotation;
+	bool is_regular;
+	uint64_t size;	    /* bytes, of a regular file */
+	uint64_t looked_ns; /* when it was last seen to have a name */
+};
 
 /* The directory the file stands in, and those above it. */
 static int make_directories(const char *path)
@@ -58,11 +61,106 @@ static int open_file(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int transport_file_open(const struct config_address *to, const char *log_name,
-			struct transport **ret)
+static void read_size(struct transport_file *self)
 {
-	static const struct transport_ops ops = {true, file_send, file_close};
-	struct transport *self;
+	struct stat status;
+
+	self->is_regular = fstat(self->head.fd, &status) == 0 && S_ISREG(status.st_mode);
+	self->size = self->is_regular ? (uint64_t)status.st_size : 0;
+}
+
+static int file_reopen(struct transport *transport)
+{
+	struct transport_file *self = (struct transport_file *)transport;
+	int fd = open_file(self->path);
+
+	if (fd < 0)
+		return fd;
+	close(transport->fd);
+	transport->fd = fd;
+	read_size(self);
+	return 0;
+}
+
+static int shift_names(const struct transport_file *self)
+{
+	for (uint32_t i = self->rotation.keep; i > 0; i--) {
+		cleanup_free char *older = NULL, *newer = NULL;
+
+		if (asprintf(&older, "%s.%u", self->path, i) < 0 ||
+		    (i > 1 && asprintf(&newer, "%s.%u", self->path, i - 1) < 0))
+			return -ENOMEM;
+		if (rename(newer ? newer : self->path, older) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	if (self->rotation.keep == 0 && unlink(self->path) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+/* When it cannot be done, the file goes on, and it is tried again a whole size later. */
+static void rotate(struct transport_file *self)
+{
+	int r = shift_names(self);
+
+	if (r == 0)
+		r = file_reopen(&self->head);
+	if (r == 0)
+		return;
+	self->size = 0;
+	log_warning("%s: cannot rotate %s: %s", self->log_name, self->path, strerror(-r));
+}
+
+static void restore_removed(struct transport_file *self)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct stat status;
+
+	if (now_ns - self->looked_ns < LOOK_EVERY_NS)
+		return;
+	self->looked_ns = now_ns;
+	if (fstat(self->head.fd, &status) < 0 || status.st_nlink > 0)
+		return;
+	if (file_reopen(&self->head) == 0)
+		log_warning("%s: %s was removed; there is a new one now", self->log_name,
+			    self->path);
+}
+
+static void file_begin_message(struct transport *transport, size_t length)
+{
+	struct transport_file *self = (struct transport_file *)transport;
+
+	if (!self->is_regular)
+		return;
+	restore_removed(self);
+	if (self->rotation.size_bytes > 0 && self->size > 0 &&
+	    self->size + length > self->rotation.size_bytes)
+		rotate(self);
+}
+
+static int file_send(struct transport *transport, const void *bytes, size_t length,
+		     size_t *ret_taken)
+{
+	struct transport_file *self = (struct transport_file *)transport;
+	int r = transport_write(transport->fd, bytes, length, ret_taken);
+
+	if (r == 0)
+		self->size += *ret_taken;
+	return r;
+}
+
+static void file_close(struct transport *transport)
+{
+	close(transport->fd);
+	free(transport);
+}
+
+int transport_file_open(const struct config_address *to, const char *log_name,
+			const struct transport_rotation *rotation, struct transport **ret)
+{
+	static const struct transport_ops ops = {true, file_send, file_close, file_begin_message,
+						 file_reopen};
+	struct transport_file *self;
 	int fd = open_file(to->path);
 
 	if (fd < 0) {
@@ -74,7 +172,12 @@ int transport_file_open(const struct config_address *to, const char *log_name,
 		close(fd);
 		return -ENOMEM;
 	}
-	*self = (struct transport){.ops = &ops, .fd = fd};
-	*ret = self;
+	*self = (struct transport_file){.head = {.ops = &ops, .fd = fd},
+					.path = to->path,
+					.log_name = log_name,
+					.rotation = *rotation,
+					.looked_ns = clock_now_ns()};
+	read_size(self);
+	*ret = &self->head;
 	return 0;
 }

@@ -10,6 +10,9 @@ struct transport_ops {
 	int (*send)(struct transport *transport, const void *bytes, size_t length,
 		    size_t *ret_taken);
 	void (*close)(struct transport *transport);
+	/* Both may be NULL: transport_begin_message(), transport_reopen(). */
+	void (*begin_message)(struct transport *transport, size_t length);
+	int (*reopen)(struct transport *transport);
 };
 
 /* The head of each kind's own struct. */
@@ -20,7 +23,7 @@ struct transport {
 
 int transport_stdout_open(struct transport **ret);
 int transport_file_open(const struct config_address *to, const char *log_name,
-			struct transport **ret);
+			const struct transport_rotation *rotation, struct transport **ret);
 int transport_udp_open(const struct config_address *to, const char *log_name,
 		       struct transport **ret);
 

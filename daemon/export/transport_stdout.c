@@ -95,7 +95,7 @@ static void choose_way(struct transport_stdout *self)
 
 int transport_stdout_open(struct transport **ret)
 {
-	static const struct transport_ops ops = {true, stdout_send, stdout_close};
+	static const struct transport_ops ops = {true, stdout_send, stdout_close, NULL, NULL};
 	struct transport_stdout *self = calloc(1, sizeof(*self));
 
 	if (!self)

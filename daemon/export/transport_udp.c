@@ -161,7 +161,7 @@ static void resolve_now(struct transport_udp *self)
 int transport_udp_open(const struct config_address *to, const char *log_name,
 		       struct transport **ret)
 {
-	static const struct transport_ops ops = {false, udp_send, udp_close};
+	static const struct transport_ops ops = {false, udp_send, udp_close, NULL, NULL};
 	struct transport_udp *self = calloc(1, sizeof(*self));
 
 	if (!self)

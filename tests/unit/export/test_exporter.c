@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -411,6 +413,149 @@ static void test_unknown_template(void **state)
 			 -EINVAL);
 }
 
+static void open_json(struct fixture *fixture)
+{
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+}
+
+static off_t measure(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
+/* Whole lines in every file, none larger than asked for, and none lost while all are kept. */
+static void test_rotation_loses_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned lines, files = 0;
+	char path[160];
+
+	fixture->config.queue = 80; /* ten records a message */
+	fixture->config.rotate_size_bytes = 20000;
+	fixture->config.rotate_keep = 1000;
+	open_json(fixture);
+	export_many(fixture, 300);
+	exporter_flush(fixture->exporter);
+	lines = count_lines(fixture->path);
+	do {
+		snprintf(path, sizeof(path), "%s.%u", fixture->path, ++files);
+		if (measure(path) >= 0)
+			lines += count_lines(path);
+		assert_true(measure(path) <= 20000);
+	} while (measure(path) >= 0);
+	assert_true(files > 3);
+	assert_int_equal(lines, 300);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->sent_records, 300);
+	check_sum(fixture->exporter);
+}
+
+static void test_rotation_keeps_as_many_as_asked(void **state)
+{
+	struct fixture *fixture = *state;
+	char path[160];
+
+	fixture->config.queue = 80;
+	fixture->config.rotate_size_bytes = 20000;
+	fixture->config.rotate_keep = 2;
+	open_json(fixture);
+	export_many(fixture, 300);
+	exporter_flush(fixture->exporter);
+	for (unsigned i = 1; i <= 3; i++) {
+		snprintf(path, sizeof(path), "%s.%u", fixture->path, i);
+		assert_int_equal(measure(path) > 0, i <= 2);
+	}
+}
+
+/* What logrotate does: rename, then SIGUSR1. */
+static void test_reopen(void **state)
+{
+	struct fixture *fixture = *state;
+	char old[160];
+
+	snprintf(old, sizeof(old), "%s.old", fixture->path);
+	open_json(fixture);
+	export_many(fixture, 5);
+	exporter_flush(fixture->exporter);
+	assert_int_equal(rename(fixture->path, old), 0);
+	export_many(fixture, 5);
+	exporter_reopen(fixture->exporter);
+	assert_int_equal(count_lines(old), 10);
+	assert_int_equal(count_lines(fixture->path), 0);
+	export_many(fixture, 3);
+	exporter_flush(fixture->exporter);
+	assert_int_equal(count_lines(old), 10);
+	assert_int_equal(count_lines(fixture->path), 3);
+}
+
+static void test_a_removed_file_comes_back(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t deadline_ns = clock_now_ns() + 30 * NS_PER_SEC;
+
+	open_json(fixture);
+	export_many(fixture, 5);
+	exporter_flush(fixture->exporter);
+	assert_int_equal(unlink(fixture->path), 0);
+	while (measure(fixture->path) < 0) {
+		assert_true(clock_now_ns() < deadline_ns);
+		export_many(fixture, 1);
+		exporter_flush(fixture->exporter);
+		usleep(1000);
+	}
+	assert_int_equal(count_lines(fixture->path), 1);
+	check_sum(fixture->exporter);
+}
+
+static int read_first_byte(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	int byte;
+
+	assert_non_null(file);
+	byte = fgetc(file);
+	fclose(file);
+	return byte;
+}
+
+/* A file system of 64 KiB: a line is torn where it is full. After the file was moved away, the line
+ * stands whole in the new one. */
+static void test_small_file_system(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+	unsigned lines;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", fixture->directory, "tmpfs", 0, "size=64k") < 0) {
+		print_message("no right to mount: skipped\n");
+		skip();
+	}
+	open_json(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	export_many(fixture, 500);
+	exporter_flush(fixture->exporter);
+	check_sum(fixture->exporter);
+	assert_true(counters->waiting_records > 0);
+	assert_int_equal(counters->dropped_unreachable, 0);
+	lines = count_lines(fixture->path);
+	assert_true(lines > 0 && lines < 500);
+	while (counters->waiting_records > 0) {
+		assert_int_equal(unlink(fixture->path), 0);
+		exporter_reopen(fixture->exporter);
+		exporter_flush(fixture->exporter);
+		check_sum(fixture->exporter);
+		lines += count_lines(fixture->path);
+		assert_int_equal(read_first_byte(fixture->path), '{');
+	}
+	assert_int_equal(counters->sent_records, 500);
+	assert_int_equal(lines, 500);
+	exporter_free(fixture->exporter);
+	fixture->exporter = NULL;
+	assert_int_equal(umount(fixture->directory), 0);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -429,6 +574,11 @@ int main(void)
 		with_fixture(test_udp_without_a_collector),
 		with_fixture(test_udp_name_that_does_not_resolve),
 		with_fixture(test_unknown_template),
+		with_fixture(test_rotation_loses_nothing),
+		with_fixture(test_rotation_keeps_as_many_as_asked),
+		with_fixture(test_reopen),
+		with_fixture(test_a_removed_file_comes_back),
+		with_fixture(test_small_file_system),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
