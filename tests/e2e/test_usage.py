@@ -85,7 +85,7 @@ def test_cpu_and_faults_of_a_connection(pair, actors, daemon):
 
 def test_end_of_a_udp_flow_is_its_last_packet(pair, actors, daemon):
     """It is reported when conntrack's timeout has passed, and the process is at work meanwhile."""
-    pair.probe.sysctl("net.netfilter.nf_conntrack_udp_timeout", 4)
+    pair.probe.sysctl("net.netfilter.nf_conntrack_udp_timeout", 20)
     probed = daemon(pair.probe, SAMPLED)
     subject, peer = actors
     peer.listen("udp", pair.PEER4, PORT)
@@ -99,7 +99,7 @@ def test_end_of_a_udp_flow_is_its_last_packet(pair, actors, daemon):
     rest(probed)
     after = subject.burn(300)
     after = subject.touch(5000)
-    record = probed.wait_record(L4_DST_PORT=PORT, PROTOCOL=17)
+    (record,) = probed.wait_records(1, deadline_s=60, L4_DST_PORT=PORT, PROTOCOL=17)
     assert record["SRC_PROC_PID"] == subject.pid and record["FLOW_END_REASON"] == 1
     assert_used(record, begin, end)
     page = os.sysconf("SC_PAGESIZE")
