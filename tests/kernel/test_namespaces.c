@@ -150,11 +150,11 @@ static void test_a33_found_on_demand_and_let_go(void **state)
 	assert_int_equal(answer.method, OWNERSHIP_NONE);
 	assert_int_equal(answer.reason, OWNERSHIP_REASON_CLOSED);
 	actor_stop(&actor);
-	attribution_expire(attribution, clock_now_ns() + 2 * NS_PER_SEC);
+	attribution_expire(attribution, clock_now_ns() + 20 * NS_PER_SEC);
 	answer = ask(attribution, 1);
 	assert_int_equal(answer.method, OWNERSHIP_NONE);
 	assert_int_equal(answer.reason, OWNERSHIP_REASON_EXITED);
-	attribution_expire(attribution, clock_now_ns() + 10 * NS_PER_SEC);
+	attribution_expire(attribution, clock_now_ns() + 60 * NS_PER_SEC);
 	assert_int_equal(ask(attribution, 1).method, OWNERSHIP_REMOTE);
 	attribution_free(attribution);
 }
@@ -171,7 +171,7 @@ static void test_a33_one_tuple_in_two_namespaces(void **state)
 	assert_int_equal(ask(attribution, 2).process.pid, first.pid);
 	fd = actor_tell(&second, do_open_socket, 2);
 	assert_true(fd >= 0);
-	attribution_expire(attribution, clock_now_ns() + 2 * NS_PER_SEC);
+	attribution_expire(attribution, clock_now_ns() + 20 * NS_PER_SEC);
 	answer = ask(attribution, 2);
 	assert_int_equal(answer.method, OWNERSHIP_NONE);
 	assert_int_equal(answer.reason, OWNERSHIP_REASON_AMBIGUOUS);
