@@ -13,9 +13,11 @@ from kernels import MODULES
 
 FOLDERS = ("bin", "dev", "etc", "lib64", "programs", "proc", "root", "run", "sbin", "sys", "tmp",
            "usr", "usr/bin", "usr/lib", "usr/sbin", "var", "var/lib", "var/log")
-# Where a test or the guest's init calls a real program rather than busybox's.
-HOST_PROGRAMS = {"bash": "bin/bash", "sleep": "bin/sleep", "modprobe": "sbin/modprobe",
-                 "nft": "usr/sbin/nft", "conntrack": "usr/sbin/conntrack", "ip": "sbin/ip"}
+# Where a test or the guest's init calls a real program rather than busybox's. busybox's own shell
+# would take its own ip for every ip.
+HOST_PROGRAMS = {"bash": "bin/bash", "conntrack": "usr/sbin/conntrack", "ip": "sbin/ip",
+                 "modprobe": "sbin/modprobe", "nft": "usr/sbin/nft", "sh": "bin/sh",
+                 "sleep": "bin/sleep"}
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 GROUP = "root:x:0:\nnogroup:x:65534:\n"
 
