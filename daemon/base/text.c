@@ -3,6 +3,7 @@
 #include "base/text.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LONGEST_WORD = 63 };
@@ -10,6 +11,18 @@ enum { LONGEST_WORD = 63 };
 struct text text_from(const char *string)
 {
 	return (struct text){.at = string, .length = string ? strlen(string) : 0};
+}
+
+char *text_copy(struct text text)
+{
+	char *copy = malloc(text.length + 1);
+
+	if (!copy)
+		return NULL;
+	if (text.length > 0)
+		memcpy(copy, text.at, text.length);
+	copy[text.length] = '\0';
+	return copy;
 }
 
 size_t text_measure_character(struct text text)

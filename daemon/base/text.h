@@ -19,6 +19,10 @@ static inline bool text_is_empty(struct text text)
 /* The text of a C string; of NULL the empty one. */
 struct text text_from(const char *string);
 
+/* A C string with the same bytes, to be freed; NULL: no memory. (strndup() may look for a NUL as far
+ * as its source goes, and a text has none.) */
+char *text_copy(struct text text);
+
 /* The length in bytes of the UTF-8 character that "text" (not empty) starts with, or 0 where its
  * bytes are not one (the well-formed sequences of RFC 3629 4: nothing overlong, no surrogate). */
 size_t text_measure_character(struct text text);

@@ -172,7 +172,7 @@ static int parse_udp(const char *text, struct config_address *ret, const char **
 		*ret_reason = "the port is not a number from 1 to 65535";
 		return CONFIG_VALUE_E_FORM;
 	}
-	address.host = strndup(host.at, host.length);
+	address.host = text_copy(host);
 	if (!address.host)
 		return -ENOMEM;
 	*ret = address;

@@ -274,11 +274,6 @@ static bool parse_list_name(const char *file, char *out, size_t size)
 	return (size_t)snprintf(out, size, "%.*s", (int)length, file) < size;
 }
 
-static char *copy_text(struct text text)
-{
-	return strndup(text.at, text.length);
-}
-
 /* Three lines each: from, to, and the package that is not diverted, or ":" where it is nobody's. */
 static void read_diversions(struct packages *packages)
 {
@@ -306,8 +301,8 @@ static void read_diversions(struct packages *packages)
 		}
 		diversion = &packages->diversions[packages->diversion_count];
 		*diversion = (struct diversion){.from = hash_path(packages, from),
-						.to = copy_text(to),
-						.package = copy_text(package)};
+						.to = text_copy(to),
+						.package = text_copy(package)};
 		packages->diversion_count++;
 		if (!diversion->to || !diversion->package) {
 			free(diversion->to);

@@ -89,7 +89,8 @@ class Daemon:
             "attribution": {"namespaces": "host"},
             # One setting for the whole machine: tests that need it hold a lock.
             "processes": {"delay_accounting": False},
-            "exporters": [{"type": "json", "to": f"file://{self.records_path}"}],
+            # All records of a test are in one file.
+            "exporters": [{"type": "json", "to": f"file://{self.records_path}", "rotate_size": 0}],
             "log": {"level": "debug", "to": "stderr"},
         }, config or {})))
         self.arguments = ["-c", str(self.config_path), *arguments]

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
@@ -162,9 +163,29 @@ static void test_nearest_of_several(unused void **state)
 	assert_string_equal(text_find_nearest("care", words, 3), "care");
 }
 
+/* Whatever stands behind it: the memory ends with the text. */
+static void test_copy(unused void **state)
+{
+	char *source = malloc(4), *copy;
+
+	assert_non_null(source);
+	memcpy(source, "abcd", 4);
+	copy = text_copy((struct text){.at = source, .length = 4});
+	assert_string_equal(copy, "abcd");
+	free(copy);
+	copy = text_copy((struct text){.at = source, .length = 2});
+	assert_string_equal(copy, "ab");
+	free(copy);
+	copy = text_copy(text_from(NULL));
+	assert_string_equal(copy, "");
+	free(copy);
+	free(source);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_sanitise),
 		cmocka_unit_test(test_cut_between_characters),
 		cmocka_unit_test(test_text_of_nothing),

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "support/temporary.h"
 
-#define AT(seconds) ((uint64_t)(seconds)*NS_PER_SEC)
+#define AT(seconds) ((uint64_t)(seconds) * (uint64_t)NS_PER_SEC)
 
 struct fixture {
 	char *root;
@@ -132,6 +132,25 @@ static void diverted_files_are_where_they_were_put(void **state)
 	assert_owner(fixture, "/usr/bin/local", NULL);
 }
 
+/* What was read fills its memory to the last byte. */
+static void diversions_may_have_any_length(void **state)
+{
+	struct fixture *fixture = *state;
+	char text[256 + 1];
+
+	for (size_t length = 250; length <= 256; length++) {
+		memset(text, 'p', sizeof(text));
+		memcpy(text, "/usr/bin/sh\n/usr/bin/sh.distrib\n", 32);
+		text[length] = '\0';
+		temporary_write(fixture->root, "var/lib/dpkg/diversions", text);
+		write_list(fixture, "dash", "/usr/bin/sh\n");
+		set_time(fixture, (time_t)length);
+		run(fixture, AT(20 * (length - 249)));
+		run(fixture, AT(20 * (length - 249) + 10));
+		assert_owner(fixture, "/usr/bin/sh.distrib", "dash");
+	}
+}
+
 static void changes_are_read_when_they_have_settled(void **state)
 {
 	struct fixture *fixture = *state;
@@ -202,6 +221,7 @@ int main(void)
 		with_root(files_have_their_package),
 		with_root(merged_directories_have_one_name),
 		with_root(diverted_files_are_where_they_were_put),
+		with_root(diversions_may_have_any_length),
 		with_root(changes_are_read_when_they_have_settled),
 		with_root(host_without_dpkg_has_none),
 		with_root(many_lists_take_many_turns_and_none_gets_lost),
