@@ -190,6 +190,7 @@ void record_builder_build(const struct flow *flow, const struct flow_report *rep
 		.end_ms = to_epoch_ms(report->end_ns, wall_offset_ns),
 		.key = flow->key,
 		.counters = report->counters,
+		.number = flow->records,
 		.end_reason = (uint8_t)report->reason,
 		.ip_version = flow->key.family,
 		.direction = 1,

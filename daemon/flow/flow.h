@@ -51,12 +51,12 @@ struct flow {
 	struct flow_end src, dst;
 	uint32_t conntrack_id;
 	uint32_t start_doubt_us; /* it may have begun that much earlier than the first start_ns */
+	uint32_t records;	 /* so many are out */
 	uint16_t listing;	 /* number of the last listing that showed it */
 	uint8_t tcp_state;
 	uint8_t misses : 2; /* complete listings since then without it */
 	bool has_counters : 1;
-	bool was_reported : 1; /* at least one record is out */
-	bool is_older : 1;     /* began before the daemon, or was forgotten */
+	bool is_older : 1; /* began before the daemon, or was forgotten */
 };
 _Static_assert(sizeof(struct flow) <= 264, "a flow and its place in the map stay below 300 bytes");
 

@@ -79,6 +79,7 @@ struct flow_record {
 	struct flow_key key;
 	struct flow_tuple translated;  /* after NAT, in the direction of the key: RECORD_NAT_ */
 	struct flow_counters counters; /* since the last record of this flow */
+	uint32_t number;	       /* of this record: rises with each one of its flow, from 1 */
 	uint8_t end_reason;	       /* enum flow_end_reason */
 	uint8_t ip_version;	       /* 4 or 6 */
 	uint8_t direction;	       /* BIFLOW_DIRECTION: 1, the source is the initiator */

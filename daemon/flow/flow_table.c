@@ -162,10 +162,10 @@ static void report(struct flow_table *table, struct flow *flow, enum flow_end_re
 		.is_last = is_last,
 	};
 
+	flow->records++;
 	table->counters.reports[reason]++;
 	table->options.handlers.on_report(table->options.handlers.userdata, flow, &out);
 	flow->told = told_of(&flow->seen);
-	flow->was_reported = true;
 	flow->start_ns = out.end_ns;
 }
 
@@ -175,7 +175,7 @@ static bool needs_report(const struct flow *flow)
 {
 	if (flow->is_older && flow->has_counters && !flow_has_news(flow))
 		return false;
-	return !flow->was_reported || !flow->has_counters || flow_has_news(flow);
+	return flow->records == 0 || !flow->has_counters || flow_has_news(flow);
 }
 
 /* The flow leaves our table while the kernel keeps it: what was reported is remembered. */
@@ -192,6 +192,8 @@ static void retire(struct flow_table *table, struct flow *flow, enum flow_end_re
 	if (needs_report(flow))
 		report(table, flow, reason, flow->last_seen_ns, true);
 	retired.reported = flow->seen;
+	/* Not 0 where nothing was worth telling: who is revived is not new. */
+	retired.records = flow->records > 0 ? flow->records : 1;
 	retired_flows_add(&table->retired, &retired);
 	table->counters.forgotten = table->retired.forgotten;
 	remove_flow(table, flow);
@@ -265,7 +267,7 @@ static void take_start(struct flow *flow, const struct flow_event *event)
 {
 	uint64_t doubt_ns = (uint64_t)flow->start_doubt_us * 1000;
 
-	if (doubt_ns == 0 || flow->was_reported || flow->is_older || event->start_ns == 0 ||
+	if (doubt_ns == 0 || flow->records > 0 || flow->is_older || event->start_ns == 0 ||
 	    event->start_ns >= flow->start_ns || flow->start_ns - event->start_ns > doubt_ns)
 		return;
 	flow->start_ns = event->start_ns;
@@ -315,7 +317,7 @@ static void handle_new(struct flow_table *table, const struct flow_event *event)
 
 	if (flow && flow->conntrack_id == event->conntrack_id) {
 		/* The listing was faster. Then it is not older than the daemon after all. */
-		if (flow->is_older && !flow->was_reported) {
+		if (flow->is_older && flow->records == 0) {
 			flow->is_older = false;
 			flow->told = (struct flow_told){0};
 		}
@@ -346,7 +348,7 @@ static struct flow *revive(struct flow_table *table, struct retired_flow *retire
 		old.retired_ns > table->last_listing_ns ? old.retired_ns : table->last_listing_ns;
 	flow->seen = old.reported;
 	flow->told = told_of(&old.reported);
-	flow->was_reported = true;
+	flow->records = old.records;
 	take_counters(table, flow, event);
 	return flow;
 }

@@ -17,6 +17,7 @@
 struct retired_flow {
 	uint64_t hash; /* of the key; with the id it names the flow (2^-96 to be mistaken) */
 	uint32_t conntrack_id;
+	uint32_t records; /* that were told of it */
 	uint64_t flow_id;
 	uint64_t retired_ns; /* monotonic */
 	struct flow_counters reported;

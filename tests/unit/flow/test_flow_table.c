@@ -24,6 +24,7 @@ enum { MOST_REPORTS = 64 };
 struct seen_report {
 	uint32_t conntrack_id;
 	uint64_t flow_id, start_ns;
+	uint32_t number;
 	struct flow_report report;
 	bool has_counters;
 };
@@ -54,6 +55,7 @@ static void on_report(void *userdata, struct flow *flow, const struct flow_repor
 		.conntrack_id = flow->conntrack_id,
 		.flow_id = flow->id,
 		.start_ns = flow->start_ns,
+		.number = flow->records,
 		.report = *report,
 		.has_counters = flow->has_counters,
 	};
@@ -265,6 +267,8 @@ static void test_idle_flow_is_told_once_and_revived(unused void **state)
 	assert_int_equal(watch->count, 2);
 	assert_int_equal(watch->reports[1].report.counters.in_packets, 5);
 	assert_int_equal(watch->reports[1].flow_id, watch->reports[0].flow_id);
+	assert_int_equal(watch->reports[0].number, 1);
+	assert_int_equal(watch->reports[1].number, 2);
 	watch_free(watch);
 }
 
