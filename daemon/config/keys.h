@@ -53,6 +53,7 @@ struct config_exporter_kind {
 	enum config_exporter_type type;
 	const char *default_to, *example_to;
 	const char *expected_to; /* for people */
+	const char *service;	 /* what brings records there is a shared object of that name */
 	unsigned transports;	 /* bits */
 	uint16_t default_port;
 };

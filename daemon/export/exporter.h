@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "export/counters.h"
 #include "flow/flow_record.h"
 #include "runtime/loop.h"
 
@@ -20,22 +21,6 @@ struct exporter_context {
 	uint64_t boot_ns;
 	uint32_t domain;  /* observation domain id / source id */
 	bool is_terminal; /* -o text: colours and columns that fit */
-};
-
-/* What became of the records: accepted = sent + waiting + dropped_*. With "biflow: split" the two
- * records of a flow are two here. */
-struct exporter_counters {
-	uint64_t accepted_records;
-	uint64_t sent_records, sent_messages, sent_bytes;
-	uint64_t waiting_records;
-	uint64_t dropped_queue_full;  /* oldest first */
-	uint64_t dropped_unreachable; /* the send failed */
-	uint64_t dropped_too_large;   /* did not fit a message */
-	uint64_t dropped_no_memory;
-	uint64_t refused_messages; /* datagrams that nobody took (ICMP); they count as sent */
-	uint64_t templates_sent;
-	/* Sent with fewer fields, because there are too many combinations of known fields. */
-	uint64_t simplified_records;
 };
 
 /* Opens the exporter that "config" (borrowed for its life) describes. 0; a negative errno, and then

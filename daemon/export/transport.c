@@ -43,7 +43,7 @@ void transport_begin_message(struct transport *transport, size_t length)
 
 int transport_reopen(struct transport *transport)
 {
-	return transport->ops->reopen ? transport->ops->reopen(transport) : 0;
+	return transport->ops->reopen ? transport->ops->reopen(transport) : TRANSPORT_HAS_NO_NAME;
 }
 
 bool transport_is_stream(const struct transport *transport)

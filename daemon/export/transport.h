@@ -37,8 +37,10 @@ int transport_send(struct transport *transport, const void *bytes, size_t length
  * and the next one begin. One that was removed is made anew here. */
 void transport_begin_message(struct transport *transport, size_t length);
 
-/* Opens a file again by its name, for it may have another one now (logrotate). 0, also where there
- * is nothing to open; a negative errno, and the old one stays open. */
+/* Opens a file again by its name, for it may have another one now (logrotate). 0;
+ * TRANSPORT_HAS_NO_NAME: this kind has nothing to open again; a negative errno, and the old one
+ * stays open. */
+enum { TRANSPORT_HAS_NO_NAME = 1 };
 int transport_reopen(struct transport *transport);
 
 /* A stream keeps order and its rest can be sent later; a datagram that failed is lost. */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "export/encoder.h"
+
+#include <errno.h>
+
+#include "base/macros.h"
+
+static int (*const kinds[])(const struct encoder_options *options, struct encoder **ret) = {
+	[CONFIG_EXPORTER_JSON] = encoder_lines_new,
+	[CONFIG_EXPORTER_TEXT] = encoder_lines_new,
+	[CONFIG_EXPORTER_NETFLOW9] = encoder_messages_new,
+	[CONFIG_EXPORTER_IPFIX] = encoder_messages_new,
+};
+
+int encoder_new(const struct encoder_options *options, struct encoder **ret)
+{
+	enum config_exporter_type type = options->config->type;
+	int r;
+
+	if (type >= array_length(kinds) || !kinds[type])
+		return -EOPNOTSUPP;
+	r = kinds[type](options, ret);
+	if (r == 0)
+		(*ret)->options = *options;
+	return r;
+}
+
+void encoder_free(struct encoder *encoder)
+{
+	if (encoder)
+		encoder->ops->free(encoder);
+}
+
+void encoder_add(struct encoder *encoder, const struct flow_record *record)
+{
+	encoder->ops->add(encoder, record);
+}
+
+void encoder_finish(struct encoder *encoder)
+{
+	encoder->ops->finish(encoder);
+}
+
+void encoder_begin_session(struct encoder *encoder)
+{
+	if (encoder->ops->begin_session)
+		encoder->ops->begin_session(encoder);
+}
+
+void encoder_resend_templates(struct encoder *encoder)
+{
+	if (encoder->ops->resend_templates)
+		encoder->ops->resend_templates(encoder);
+}
+
+void encoder_stamp(struct encoder *encoder, struct chunk *chunk)
+{
+	if (encoder->ops->stamp)
+		encoder->ops->stamp(encoder, chunk);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "export/outbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+
+/* Preambles come in front of everything, in the order they were made. */
+#define FIRST_ORDER (1ull << 32)
+
+struct outbox {
+	struct outbox_options options;
+	struct delivery *delivery;
+	struct exporter_counters counters;
+	struct list_node waiting; /* by order */
+	struct list_node flying;  /* with the delivery */
+	uint64_t records;	  /* in both */
+	uint64_t next_order, next_preamble;
+	uint64_t lost_packets, lost_octets;
+	bool is_full;	 /* the delivery said -EAGAIN */
+	bool is_pumping; /* submit() may finish chunks and be ready again while it runs */
+	bool is_closed;
+};
+
+DEFINE_CLEANUP(struct outbox *, outbox_free);
+
+static struct chunk *chunk_of(struct list_node *node)
+{
+	return container_of(node, struct chunk, node);
+}
+
+static struct chunk *first(const struct list_node *list)
+{
+	struct list_node *node = list_first(list);
+
+	return node ? chunk_of(node) : NULL;
+}
+
+/* Nearly always the end, or for what comes back the beginning. */
+static void insert_waiting(struct outbox *outbox, struct chunk *chunk)
+{
+	struct list_node *after = &outbox->waiting;
+	struct chunk *oldest = first(&outbox->waiting);
+
+	if (oldest && oldest->order > chunk->order) {
+		list_add_tail(&oldest->node, &chunk->node);
+		return;
+	}
+	while (after->previous != &outbox->waiting &&
+	       chunk_of(after->previous)->order > chunk->order)
+		after = after->previous;
+	list_add_tail(after, &chunk->node);
+}
+
+/* Lost messages take their templates with them. */
+static void lose(struct outbox *outbox, const struct chunk *chunk, uint64_t records,
+		 uint64_t *counter)
+{
+	if (records == 0 && chunk->records > 0)
+		return;
+	*counter += records;
+	exporter_counters_update_waiting(&outbox->counters);
+	if (records == chunk->records)
+		outbox_count_lost_flows(outbox, chunk->packets, chunk->octets);
+	if (outbox->options.on_gap && !outbox->is_closed)
+		outbox->options.on_gap(outbox->options.userdata);
+}
+
+static void discard(struct outbox *outbox, struct chunk *chunk)
+{
+	outbox->records -= chunk->records;
+	chunk_free(outbox->options.pool, chunk);
+}
+
+static void on_finished(void *userdata, struct chunk *chunk, const struct delivery_outcome *outcome)
+{
+	struct outbox *outbox = userdata;
+	struct exporter_counters *counters = &outbox->counters;
+
+	counters->sent_records += outcome->sent;
+	if (outcome->sent == chunk->records)
+		counters->templates_sent += chunk->templates;
+	if (outcome->unreachable)
+		lose(outbox, chunk, outcome->unreachable, &counters->dropped_unreachable);
+	if (outcome->too_large)
+		lose(outbox, chunk, outcome->too_large, &counters->dropped_too_large);
+	if (outcome->refused)
+		lose(outbox, chunk, outcome->refused, &counters->dropped_refused);
+	discard(outbox, chunk);
+	exporter_counters_update_waiting(counters);
+}
+
+static void on_returned(void *userdata, struct chunk *chunk, uint32_t sent)
+{
+	struct outbox *outbox = userdata;
+
+	if (chunk->is_preamble) {
+		discard(outbox, chunk);
+		return;
+	}
+	outbox->counters.sent_records += sent;
+	chunk->records -= sent;
+	outbox->records -= sent;
+	list_remove(&chunk->node);
+	insert_waiting(outbox, chunk);
+	exporter_counters_update_waiting(&outbox->counters);
+}
+
+/* Not one that is on its way: a stream would be torn there. The newest stays, however large. */
+static void enforce_bound(struct outbox *outbox)
+{
+	struct chunk *oldest;
+
+	while (outbox->records > outbox->options.config->queue &&
+	       (oldest = first(&outbox->waiting))) {
+		lose(outbox, oldest, oldest->records, &outbox->counters.dropped_queue_full);
+		discard(outbox, oldest);
+	}
+}
+
+static void drop_all(struct outbox *outbox)
+{
+	struct chunk *chunk;
+
+	while ((chunk = first(&outbox->waiting))) {
+		lose(outbox, chunk, chunk->records, &outbox->counters.dropped_unreachable);
+		discard(outbox, chunk);
+	}
+}
+
+static void pump(struct outbox *outbox)
+{
+	struct chunk *chunk;
+
+	if (outbox->is_pumping)
+		return;
+	outbox->is_pumping = true;
+	while (!outbox->is_full && !outbox->is_closed && (chunk = first(&outbox->waiting))) {
+		list_move_tail(&outbox->flying, &chunk->node);
+		outbox->is_full = true; /* delivery_ready() may be called within */
+		if (outbox->delivery->ops->submit(outbox->delivery, chunk) == 0) {
+			outbox->is_full = false;
+			continue;
+		}
+		list_remove(&chunk->node);
+		insert_waiting(outbox, chunk);
+	}
+	outbox->is_pumping = false;
+	if (outbox->is_closed)
+		drop_all(outbox);
+}
+
+static void on_ready(void *userdata)
+{
+	struct outbox *outbox = userdata;
+
+	outbox->is_full = false;
+	pump(outbox);
+}
+
+static void on_session(void *userdata)
+{
+	struct outbox *outbox = userdata;
+	struct chunk *chunk;
+
+	while ((chunk = first(&outbox->waiting)) && chunk->is_preamble)
+		discard(outbox, chunk);
+	if (outbox->options.on_session)
+		outbox->options.on_session(outbox->options.userdata);
+}
+
+static void on_gap(void *userdata)
+{
+	struct outbox *outbox = userdata;
+
+	if (outbox->options.on_gap)
+		outbox->options.on_gap(outbox->options.userdata);
+}
+
+static void on_closed(void *userdata)
+{
+	struct outbox *outbox = userdata;
+
+	outbox->is_closed = true;
+	if (!outbox->is_pumping)
+		drop_all(outbox);
+}
+
+int outbox_new(const struct outbox_options *options, struct outbox **ret)
+{
+	static const struct delivery_events events = {
+		.on_finished = on_finished,
+		.on_returned = on_returned,
+		.on_ready = on_ready,
+		.on_session = on_session,
+		.on_gap = on_gap,
+		.on_closed = on_closed,
+	};
+	cleanup(outbox_free_cleanup) struct outbox *outbox = calloc(1, sizeof(*outbox));
+	int r;
+
+	if (!outbox)
+		return -ENOMEM;
+	outbox->options = *options;
+	outbox->next_order = FIRST_ORDER;
+	list_init(&outbox->waiting);
+	list_init(&outbox->flying);
+	r = delivery_open(&(struct delivery_options){.config = options->config,
+						     .loop = options->loop,
+						     .counters = &outbox->counters,
+						     .events = &events,
+						     .userdata = outbox},
+			  &outbox->delivery);
+	if (r < 0)
+		return r;
+	*ret = steal_pointer(&outbox);
+	return 0;
+}
+
+void outbox_free(struct outbox *outbox)
+{
+	struct chunk *chunk;
+
+	if (!outbox)
+		return;
+	delivery_close(outbox->delivery);
+	while ((chunk = first(&outbox->flying)) || (chunk = first(&outbox->waiting)))
+		chunk_free(outbox->options.pool, chunk);
+	free(outbox);
+}
+
+void outbox_add(struct outbox *outbox, struct chunk *chunk)
+{
+	chunk->order = chunk->is_preamble ? outbox->next_preamble++ : outbox->next_order++;
+	outbox->records += chunk->records;
+	insert_waiting(outbox, chunk);
+	pump(outbox);
+	enforce_bound(outbox);
+	exporter_counters_update_waiting(&outbox->counters);
+}
+
+void outbox_flush(struct outbox *outbox)
+{
+	if (outbox->delivery->ops->flush)
+		outbox->delivery->ops->flush(outbox->delivery);
+}
+
+void outbox_finish_all(struct outbox *outbox, uint64_t until_ns)
+{
+	const struct delivery_ops *ops = outbox->delivery->ops;
+
+	if (ops->finish_all && outbox->records > 0)
+		ops->finish_all(outbox->delivery, until_ns);
+}
+
+void outbox_count_lost_flows(struct outbox *outbox, uint64_t packets, uint64_t octets)
+{
+	outbox->lost_packets += packets;
+	outbox->lost_octets += octets;
+}
+
+void outbox_get_lost_flows(const struct outbox *outbox, uint64_t *ret_packets, uint64_t *ret_octets)
+{
+	*ret_packets = outbox->lost_packets;
+	*ret_octets = outbox->lost_octets;
+}
+
+bool outbox_is_closed(const struct outbox *outbox)
+{
+	return outbox->is_closed;
+}
+
+struct exporter_counters *outbox_get_counters(struct outbox *outbox)
+{
+	return &outbox->counters;
+}
+
+struct delivery *outbox_get_delivery(struct outbox *outbox)
+{
+	return outbox->delivery;
+}
+
+uint64_t outbox_count_records(const struct outbox *outbox)
+{
+	return outbox->records;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What lies between an exporter's encoder and its delivery: the bounded queue of finished chunks,
+ * their order, and the counters that add up. Chunks wait, or are on their way (with the delivery).
+ */
+
+#include <stdbool.h>
+
+#include "export/delivery.h"
+
+struct outbox;
+
+struct outbox_options {
+	const struct config_exporter *config; /* borrowed */
+	struct loop *loop;
+	struct chunk_pool *pool; /* borrowed: where finished chunks go */
+	/* A connection begins: its preamble is to be added (chunk->is_preamble). May be NULL. */
+	void (*on_session)(void *userdata);
+	/* The collector may lack templates. May be NULL. */
+	void (*on_gap)(void *userdata);
+	void *userdata;
+};
+
+/* Opens the delivery too. 0; a negative errno, and then the reason for people in the log. */
+int outbox_new(const struct outbox_options *options, struct outbox **ret);
+/* Accepts NULL. What waits is thrown away. */
+void outbox_free(struct outbox *outbox);
+
+/* Takes the chunk, and gives it to the delivery where that can take it now. */
+void outbox_add(struct outbox *outbox, struct chunk *chunk);
+/* Tries at once what the delivery put off. */
+void outbox_flush(struct outbox *outbox);
+/* Works without the loop until nothing waits or the time is over: the end of the program. */
+void outbox_finish_all(struct outbox *outbox, uint64_t until_ns);
+
+/* Flows of records that were dropped, for the exporter's statistics. */
+void outbox_count_lost_flows(struct outbox *outbox, uint64_t packets, uint64_t octets);
+void outbox_get_lost_flows(const struct outbox *outbox, uint64_t *ret_packets,
+			   uint64_t *ret_octets);
+
+/* No way back: whatever is added is dropped. */
+bool outbox_is_closed(const struct outbox *outbox);
+struct exporter_counters *outbox_get_counters(struct outbox *outbox);
+struct delivery *outbox_get_delivery(struct outbox *outbox);
+/* Records in chunks: waiting, or on their way. */
+uint64_t outbox_count_records(const struct outbox *outbox);
