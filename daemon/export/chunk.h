@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "base/list.h"
 
-/* Where one record stands in the chunk's bytes, without the end of its line. flow_id and number
- * together name the record for ever, over restarts too. */
+/* Where one record stands in the chunk's bytes, without the end of its line. flow_id and number (of
+ * the record among those of its flow) together name the record for ever, over restarts too. */
 struct chunk_document {
 	uint64_t flow_id, number;
 	uint32_t offset, length;

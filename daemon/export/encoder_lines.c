@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The chunk's own memory is written to. Record numbers begin at the microseconds since 1970 at
- * which the exporter was made, so that with fewer than a million records a second no number comes
- * again after a restart. */
+/* The chunk's own memory is written to. */
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "export/encoder.h"
 #include "export/json.h"
 #include "export/text_table.h"
-
-enum { NS_PER_US = 1000 };
 
 struct encoder_lines;
 
@@ -25,7 +20,6 @@ struct encoder_lines {
 	struct encoder head;
 	encode_line encode;
 	struct chunk *chunk; /* being filled, or NULL */
-	uint64_t next_number;
 	struct text_table table;
 };
 
@@ -68,7 +62,7 @@ static void add_document(struct encoder_lines *self, const struct flow_record *r
 	bool has_newline = bytes->length > before && bytes->bytes[bytes->length - 1] == '\n';
 	struct chunk_document document = {
 		.flow_id = record->flow_id,
-		.number = self->next_number++,
+		.number = record->number,
 		.offset = (uint32_t)before,
 		.length = (uint32_t)(bytes->length - before - has_newline),
 	};
@@ -130,7 +124,6 @@ int encoder_lines_new(const struct encoder_options *options, struct encoder **re
 		return -ENOMEM;
 	self->head.ops = &ops;
 	self->encode = encodings[options->config->type];
-	self->next_number = clock_wall_ns() / NS_PER_US;
 	self->table = (struct text_table){.width = TEXT_TABLE_WIDTH,
 					  .colours = options->context->is_terminal};
 	*ret = &self->head;
