@@ -83,6 +83,28 @@ static char *add_address(char *at, const struct field *field, const struct flow_
 	return at;
 }
 
+static char *add_mac(char *at, const uint8_t bytes[6])
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	*at++ = '"';
+	for (size_t i = 0; i < 6; i++) {
+		if (i > 0)
+			*at++ = ':';
+		*at++ = hex[bytes[i] >> 4];
+		*at++ = hex[bytes[i] & 15];
+	}
+	*at++ = '"';
+	return at;
+}
+
+static char *add_thousandths(char *at, uint32_t value)
+{
+	at = digits_add_decimal(at, value / 1000);
+	*at++ = '.';
+	return digits_add_padded(at, value % 1000, 3);
+}
+
 char *json_value_add(char *at, const struct field *field, const struct flow_record *record)
 {
 	uint8_t code;
@@ -105,6 +127,10 @@ char *json_value_add(char *at, const struct field *field, const struct flow_reco
 	case FIELD_KIND_REASON:
 		code = *((const uint8_t *)record + field->offset);
 		return json_value_add_string(at, text_from(ownership_reason_name(code)));
+	case FIELD_KIND_MAC:
+		return add_mac(at, (const uint8_t *)record + field->offset);
+	case FIELD_KIND_LATENCY:
+		return add_thousandths(at, (uint32_t)field_get_unsigned(field, record));
 	case FIELD_KIND_TEXT:
 	case FIELD_KIND_USER:
 		break;

@@ -149,12 +149,16 @@ static uint8_t get_data_type(const struct field *field)
 /* RFC 5610 3.6: a number that is added up, one that names something, or an amount. */
 static uint8_t get_semantics(const struct field *field)
 {
-	enum { DEFAULT = 0, QUANTITY = 1, DELTA_COUNTER = 3, IDENTIFIER = 4 };
+	enum { DEFAULT = 0, QUANTITY = 1, DELTA_COUNTER = 3, IDENTIFIER = 4, FLAGS = 5 };
 	struct text name = text_from(field->name);
 	const char *last = memrchr(name.at, '_', name.length);
 
+	if (field->kind == FIELD_KIND_LATENCY)
+		return QUANTITY;
 	if (field->kind != FIELD_KIND_UNSIGNED)
 		return DEFAULT;
+	if (strcmp(last, "_FLAGS") == 0)
+		return FLAGS;
 	if (strcmp(last, "_PID") == 0 || strcmp(last, "_UID") == 0)
 		return IDENTIFIER;
 	return strcmp(last, "_FAULTS") == 0 ? DELTA_COUNTER : QUANTITY;
@@ -163,8 +167,10 @@ static uint8_t get_semantics(const struct field *field)
 /* RFC 5610 3.7. */
 static uint16_t get_units(const struct field *field)
 {
-	enum { NONE = 0, OCTETS = 2 };
+	enum { NONE = 0, OCTETS = 2, MILLISECONDS = 6 };
 
+	if (field->kind == FIELD_KIND_LATENCY)
+		return MILLISECONDS;
 	return strstr(field->name, "_MEMORY") ? OCTETS : NONE;
 }
 

@@ -10,7 +10,10 @@
 enum { REVERSE_INITIATOR = 2, END_PARTS = RECORD_DST - RECORD_SRC };
 
 #define END_MASK (RECORD_PART(END_PARTS) - 1)
-#define NAT	 (RECORD_NAT_IPV4 | RECORD_NAT_IPV6 | RECORD_NAT_PORTS)
+/* Of the initiator's packets alone. */
+#define ONE_WAY                                                                                    \
+	(RECORD_INPUT | RECORD_OUTPUT | RECORD_SOURCE_MAC | RECORD_DESTINATION_MAC | RECORD_VLAN)
+#define NAT (RECORD_NAT_IPV4 | RECORD_NAT_IPV6 | RECORD_NAT_PORTS)
 
 static struct flow_tuple turn(const struct flow_tuple *tuple)
 {
@@ -54,6 +57,18 @@ static void turn_icmp(const struct flow_record *record, struct flow_record *reve
 	reverse->key.tuple.dst_port = (uint16_t)(reverse->icmp_type << 8 | record->icmp_code);
 }
 
+/* Client and server keep their names; what is known of one way only is left out. The responder's TTL is
+ * not kept, and its TOS is a part with it. */
+static void turn_packets(const struct flow_record *record, struct flow_record *reverse)
+{
+	reverse->parts &= ~(ONE_WAY | RECORD_INITIATOR_PACKETS | RECORD_RESPONDER_PACKETS);
+	if (record->parts & RECORD_INITIATOR_PACKETS)
+		reverse->parts |= RECORD_RESPONDER_PACKETS;
+	reverse->packets.dst_tos = record->packets.src_tos;
+	reverse->packets.src_fragments = record->packets.dst_fragments;
+	reverse->packets.dst_fragments = record->packets.src_fragments;
+}
+
 bool split_make_reverse(const struct flow_record *record, struct flow_record *ret_reverse)
 {
 	struct flow_record reverse = *record;
@@ -68,6 +83,7 @@ bool split_make_reverse(const struct flow_record *record, struct flow_record *re
 	if (record->parts & RECORD_ICMP)
 		turn_icmp(record, &reverse);
 	reverse.parts = swap_ends(record->parts);
+	turn_packets(record, &reverse);
 	reverse.src = record->dst;
 	reverse.dst = record->src;
 	reverse.counters.in_bytes = record->counters.out_bytes;

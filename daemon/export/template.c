@@ -20,6 +20,7 @@ enum operation {
 	TEXT_FIXED,
 	TEXT_VARIABLE,
 	UPTIME_MS,
+	US_TO_MS,
 };
 
 static size_t count_candidates(const struct template_options *options)
@@ -137,6 +138,12 @@ static struct template_step compile(const struct field *field, uint16_t width, u
 			step.offset = offsetof(struct flow_record, dst.user_name);
 		step.operation = width == FIELD_VARIABLE ? TEXT_VARIABLE : TEXT_FIXED;
 		break;
+	case FIELD_KIND_MAC:
+		step.operation = COPY_ADDRESS;
+		break;
+	case FIELD_KIND_LATENCY:
+		step.operation = US_TO_MS;
+		break;
 	case FIELD_KIND_TEXT:
 	case FIELD_KIND_METHOD:
 	case FIELD_KIND_REASON:
@@ -248,6 +255,10 @@ static void add_number(uint8_t *out, const uint8_t *at, enum operation operation
 	case SATURATE_32:
 		value = read_u64(at);
 		bytes_add_u32(out, value > UINT32_MAX ? UINT32_MAX : (uint32_t)value);
+		break;
+	case US_TO_MS:
+		memcpy(&word, at, sizeof(word));
+		bytes_add_u32(out, word / 1000 + (word % 1000 >= 500));
 		break;
 	default:
 		value = read_u64(at);

@@ -27,6 +27,8 @@ enum field_kind {
 	FIELD_KIND_METHOD, /* enum ownership_method, as a word */
 	FIELD_KIND_REASON, /* enum ownership_reason, as a word */
 	FIELD_KIND_USER,   /* struct text in src, or in dst */
+	FIELD_KIND_MAC,	   /* 6 bytes */
+	FIELD_KIND_LATENCY, /* microseconds: in JSON milliseconds with three decimals, else rounded */
 };
 
 /* Which of the built-in selections a field belongs to. */

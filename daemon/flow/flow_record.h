@@ -24,6 +24,22 @@
 #define RECORD_NAT_IPV6	 RECORD_PART(5)
 #define RECORD_NAT_PORTS RECORD_PART(6)
 #define RECORD_TCP_FLAGS RECORD_PART(7)
+/* What packets tell (NFLOG). */
+#define RECORD_INITIATOR_PACKETS   RECORD_PART(8) /* TOS and TTL */
+#define RECORD_RESPONDER_PACKETS   RECORD_PART(9) /* TOS */
+#define RECORD_INPUT		   RECORD_PART(10)
+#define RECORD_OUTPUT		   RECORD_PART(11)
+#define RECORD_SOURCE_MAC	   RECORD_PART(12)
+#define RECORD_DESTINATION_MAC	   RECORD_PART(13)
+#define RECORD_VLAN		   RECORD_PART(14)
+#define RECORD_CLIENT_FLAGS	   RECORD_PART(15)
+#define RECORD_SERVER_FLAGS	   RECORD_PART(16)
+#define RECORD_FRAGMENTS	   RECORD_PART(17)
+#define RECORD_CLIENT_LATENCY	   RECORD_PART(18)
+#define RECORD_SERVER_LATENCY	   RECORD_PART(19)
+#define RECORD_APPLICATION_LATENCY RECORD_PART(20)
+#define RECORD_MARK		   RECORD_PART(21)
+#define RECORD_PREFIX		   RECORD_PART(22)
 
 enum record_end_part {
 	END_PROCESS,	 /* pid, name, uid, user, start */
@@ -43,14 +59,15 @@ enum record_end_part {
 	END_SOCKET_USER, /* no process, but the socket's uid is known */
 	END_PARENT_USER, /* parent's uid and user name */
 	END_PARENT_PACKAGE,
+	END_SOCKET_GROUP, /* no process, but the gid of the socket that sent */
 };
-enum { RECORD_SRC = 16, RECORD_DST = 40 };
+enum { RECORD_SRC = 26, RECORD_DST = 45 };
 #define RECORD_END(side, part) RECORD_PART((side) + (part))
 
 struct record_end {
 	uint8_t method; /* enum ownership_method; always known */
 	uint8_t reason; /* enum ownership_reason */
-	uint32_t pid, uid;
+	uint32_t pid, uid, gid;
 	uint32_t parent_pid, parent_uid;
 	uint64_t start_ms; /* epoch */
 	struct text name, user_name;
@@ -61,6 +78,21 @@ struct record_end {
 	uint64_t cpu_load_pct100; /* CPU time during the record's span / span, percent * 100 */
 	uint64_t iowait_pct100;
 	uint64_t minor_faults, major_faults, page_faults; /* page_faults is the sum */
+};
+
+/* What was seen in packets themselves; "source" is the initiator's side of the flow. */
+struct record_packets {
+	uint32_t input_interface, output_interface; /* indexes, of the initiator's packets */
+	uint8_t source_mac[6];			    /* of the initiator's frames */
+	uint8_t destination_mac[6];		    /* the responder's side: of its frames */
+	uint16_t vlan;				    /* outer 802.1Q id of the initiator's frames */
+	uint16_t src_fragments, dst_fragments;
+	uint8_t src_tos, dst_tos;	    /* or-ed */
+	uint8_t min_ttl, max_ttl;	    /* of the initiator's packets */
+	uint8_t client_flags, server_flags; /* TCP, or-ed */
+	uint32_t client_latency_us, server_latency_us, application_latency_us;
+	uint32_t mark;
+	struct text prefix; /* of the rule that logged the first packet */
 };
 
 enum flow_end_reason { /* RFC 5102 5.11.3, flowEndReason */
@@ -85,5 +117,6 @@ struct flow_record {
 	uint8_t direction;	       /* BIFLOW_DIRECTION: 1, the source is the initiator */
 	uint8_t tcp_flags;
 	uint8_t icmp_type, icmp_code;
+	struct record_packets packets;
 	struct record_end src, dst;
 };

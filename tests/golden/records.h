@@ -85,8 +85,7 @@ static inline void records_set_parent(struct flow_record *record, unsigned side,
 {
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
-	record->parts |= RECORD_END(side, END_PARENT) |
-			 RECORD_END(side, END_PARENT_NAME);
+	record->parts |= RECORD_END(side, END_PARENT) | RECORD_END(side, END_PARENT_NAME);
 	end->parent_pid = pid;
 	end->parent_name = text_from(name);
 }
@@ -97,8 +96,7 @@ static inline void records_set_usage(struct flow_record *record, unsigned side, 
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
 	record->parts |= RECORD_END(side, END_MEMORY) | RECORD_END(side, END_USAGE) |
-			 RECORD_END(side, END_FAULTS) |
-			 RECORD_END(side, END_IOWAIT);
+			 RECORD_END(side, END_FAULTS) | RECORD_END(side, END_IOWAIT);
 	end->memory_bytes = memory;
 	end->peak_memory_bytes = peak;
 	end->cpu_load_pct100 = load;
@@ -314,7 +312,7 @@ static inline void records_random_end(uint64_t *state, struct flow_record *recor
 {
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
-	for (unsigned part = END_PROCESS; part <= END_PARENT_PACKAGE; part++)
+	for (unsigned part = END_PROCESS; part <= END_SOCKET_GROUP; part++)
 		if (records_random(state) % 3)
 			record->parts |= RECORD_END(side, part);
 	*end = (struct record_end){
@@ -322,6 +320,7 @@ static inline void records_random_end(uint64_t *state, struct flow_record *recor
 		.reason = (uint8_t)(records_random(state) % OWNERSHIP_REASON_COUNT),
 		.pid = (uint32_t)records_random_value(state),
 		.uid = (uint32_t)records_random_value(state),
+		.gid = (uint32_t)records_random_value(state),
 		.parent_pid = (uint32_t)records_random_value(state),
 		.parent_uid = (uint32_t)records_random_value(state),
 		.start_ms = records_random_value(state),
@@ -346,6 +345,15 @@ static inline void records_random_end(uint64_t *state, struct flow_record *recor
 	};
 }
 
+static inline void records_random_packets(uint64_t *state, struct record_packets *packets)
+{
+	uint8_t *bytes = (uint8_t *)packets;
+
+	for (size_t i = 0; i < offsetof(struct record_packets, prefix); i++)
+		bytes[i] = (uint8_t)records_random(state);
+	packets->prefix = records_random_text(state);
+}
+
 static inline struct flow_record records_make_random(uint64_t *state)
 {
 	struct flow_record record = {0};
@@ -358,7 +366,7 @@ static inline struct flow_record records_make_random(uint64_t *state)
 		translated[i] = (uint8_t)records_random(state);
 	record.parts = is_v4 ? RECORD_IPV4 : RECORD_IPV6;
 	record.ip_version = is_v4 ? 4 : 6;
-	for (unsigned bit = 2; bit <= 7; bit++)
+	for (unsigned bit = 2; bit <= 22; bit++)
 		if (records_random(state) % 2)
 			record.parts |= RECORD_PART(bit);
 	record.parts &= ~(is_v4 ? RECORD_NAT_IPV6 : RECORD_NAT_IPV4);
@@ -375,6 +383,7 @@ static inline struct flow_record records_make_random(uint64_t *state)
 	record.tcp_flags = (uint8_t)records_random(state);
 	record.icmp_type = (uint8_t)records_random(state);
 	record.icmp_code = (uint8_t)records_random(state);
+	records_random_packets(state, &record.packets);
 	records_random_end(state, &record, RECORD_SRC);
 	records_random_end(state, &record, RECORD_DST);
 	return record;

@@ -78,6 +78,25 @@ static void test_echo_is_answered(unused void **state)
 	assert_int_equal(reverse.key.tuple.dst_port, 0);
 }
 
+static void test_packets_of_the_other_side(unused void **state)
+{
+	struct flow_record record = records_make(RECORD_CURL), reverse;
+
+	record.parts |=
+		RECORD_INITIATOR_PACKETS | RECORD_INPUT | RECORD_CLIENT_FLAGS | RECORD_FRAGMENTS;
+	record.packets.src_tos = 0x10;
+	record.packets.src_fragments = 3;
+	record.packets.client_flags = 0x1b;
+	assert_true(split_make_reverse(&record, &reverse));
+	assert_false(reverse.parts & (RECORD_INPUT | RECORD_INITIATOR_PACKETS));
+	assert_true(reverse.parts & RECORD_RESPONDER_PACKETS);
+	assert_int_equal(reverse.packets.dst_tos, 0x10);
+	assert_int_equal(reverse.packets.src_fragments, 0);
+	assert_int_equal(reverse.packets.dst_fragments, 3);
+	assert_true(reverse.parts & RECORD_CLIENT_FLAGS);
+	assert_int_equal(reverse.packets.client_flags, 0x1b);
+}
+
 static void test_templates_have_one_direction(unused void **state)
 {
 	for (int format = TEMPLATE_NETFLOW9; format <= TEMPLATE_IPFIX; format++) {
@@ -103,6 +122,7 @@ int main(void)
 		cmocka_unit_test(test_no_way_back_without_packets),
 		cmocka_unit_test(test_translation),
 		cmocka_unit_test(test_echo_is_answered),
+		cmocka_unit_test(test_packets_of_the_other_side),
 		cmocka_unit_test(test_templates_have_one_direction),
 	};
 

@@ -267,6 +267,24 @@ static void test_uptime(unused void **state)
 	assert_memory_equal(bytes, "\0\0\0\5", 4);
 }
 
+static void test_latencies_are_rounded(unused void **state)
+{
+	static const uint8_t expected[] = {0x02, 0, 0, 0xab, 0xcd, 0xef, 0, 0, 0, 10, 0, 0, 0, 1};
+	struct template_options options = parse_own(
+		TEMPLATE_NETFLOW9, "%IN_SRC_MAC %SERVER_NW_LATENCY_MS %CLIENT_NW_LATENCY_MS");
+	struct flow_record record = records_make(RECORD_CURL);
+	struct template template;
+	uint8_t bytes[64];
+
+	record.parts |= RECORD_SOURCE_MAC | RECORD_CLIENT_LATENCY | RECORD_SERVER_LATENCY;
+	memcpy(record.packets.source_mac, expected, 6);
+	record.packets.server_latency_us = 10499;
+	record.packets.client_latency_us = 500;
+	template_init(&template, &options, record.parts, 256);
+	assert_int_equal(template_encode_record(&template, &record, 0, SIZE_MAX, bytes), 14);
+	assert_memory_equal(bytes, expected, 14);
+}
+
 static void test_user_name_of_the_end_that_has_one(unused void **state)
 {
 	const struct template_options options = {
@@ -359,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_ipfix_lengths),
 		cmocka_unit_test(test_a_limited_text_ends_between_characters),
 		cmocka_unit_test(test_uptime),
+		cmocka_unit_test(test_latencies_are_rounded),
 		cmocka_unit_test(test_user_name_of_the_end_that_has_one),
 		cmocka_unit_test(test_random_records),
 	};

@@ -87,6 +87,42 @@ static void test_other_process_fields(unused void **state)
 	}
 }
 
+static void test_packet_fields(unused void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t v9, ipfix, width;
+		uint32_t pen;
+	} expected[] = {
+		{"CLIENT_TCP_FLAGS", 57550, 78, 1, 35632},
+		{"SERVER_TCP_FLAGS", 57551, 79, 1, 35632},
+		{"INPUT_SNMP", 10, 10, 4, 0},
+		{"OUTPUT_SNMP", 14, 14, 4, 0},
+		{"SRC_TOS", 5, 5, 1, 0},
+		{"DST_TOS", 55, 55, 1, 0},
+		{"MIN_TTL", 52, 52, 1, 0},
+		{"MAX_TTL", 53, 53, 1, 0},
+		{"IN_SRC_MAC", 56, 56, 6, 0},
+		{"OUT_DST_MAC", 57, 57, 6, 0},
+		{"SRC_VLAN", 58, 58, 2, 0},
+		{"SRC_FRAGMENTS", 57552, 80, 2, 35632},
+		{"DST_FRAGMENTS", 57553, 81, 2, 35632},
+		{"CLIENT_NW_LATENCY_MS", 57595, 123, 4, 35632},
+		{"SERVER_NW_LATENCY_MS", 57596, 124, 4, 35632},
+		{"APPL_LATENCY_MS", 57597, 125, 4, 35632},
+	};
+
+	for (size_t i = 0; i < array_length(expected); i++) {
+		const struct field *field = find(expected[i].name);
+
+		assert_int_equal(field->v9_id, expected[i].v9);
+		assert_int_equal(field->ipfix_id, expected[i].ipfix);
+		assert_int_equal(field->v9_width, expected[i].width);
+		assert_int_equal(field->ipfix_width, expected[i].width);
+		assert_int_equal(field->pen, expected[i].pen);
+	}
+}
+
 static void test_no_number_and_no_name_twice(unused void **state)
 {
 	for (size_t i = 0; i < FIELD_COUNT; i++)
@@ -120,7 +156,8 @@ static void check_row(const struct field *field)
 	assert_true(field->ipfix_id < 0x8000);
 	assert_true(field->offset + field->size <= sizeof(struct flow_record));
 	assert_true(strlen(field->meaning) > 0);
-	if (strncmp(field->name, "SRC_", 4) == 0 || strncmp(field->name, "DST_", 4) == 0)
+	if (strncmp(field->name + 4, "PROC_", 5) == 0 ||
+	    strncmp(field->name + 4, "FATHER_", 7) == 0)
 		assert_true(field->offset >= offsetof(struct flow_record, src));
 }
 
@@ -205,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_twenty),
 		cmocka_unit_test(test_other_process_fields),
+		cmocka_unit_test(test_packet_fields),
 		cmocka_unit_test(test_no_number_and_no_name_twice),
 		cmocka_unit_test(test_rows_are_whole),
 		cmocka_unit_test(test_known_by_any_part),
