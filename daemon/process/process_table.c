@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-#include "process/process_table.h"
+#include "process/process_table_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,51 +12,21 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "base/hash_map.h"
-#include "base/list.h"
-#include "process/ending.h"
 #include "process/exit_log.h"
 #include "process/identity.h"
 #include "process/packages.h"
 #include "process/process.h"
-#include "process/procps.h"
 #include "process/sampler.h"
-#include "process/taskstats.h"
+#include "process/procps.h"
 #include "process/users.h"
-#include "process/watch.h"
 
-#define SHARE_NS      (10 * NS_PER_MS)
-#define NEAR_NS	      (20 * NS_PER_MS)
-#define REMEMBER_NS   (10 * NS_PER_SEC)
-#define SHORT_LIFE_NS NS_PER_SEC
+#define REMEMBER_NS (10 * NS_PER_SEC)
 
 enum {
 	MAX_REMEMBERED = 4096, /* processes that nobody holds */
 	MAX_EXIT_ENTRIES = 16384,
-	EXITS_A_READ = 1024,
-	/* A turn reads no more than this many times that; what is left makes the descriptor
-	 * readable again. */
-	MAX_EXIT_READS = 64,
 	/* A wake-up costs more than a sample: one serves all that are due until the next. */
 	WAKEUPS_AN_INTERVAL = 32,
-};
-
-struct process_table {
-	struct process_table_options options;
-	struct process_table_counters counters;
-	struct sampler sampler;
-	struct procps *procps; /* NULL: not the /proc it sees */
-	struct users *users;
-	struct cgroup_table *cgroups;
-	struct packages *packages; /* NULL: not wanted */
-	struct exit_log *exit_log;
-	struct hash_map map; /* by pid: several of one pid differ in start and in being gone */
-	uint64_t seed;
-	struct list_node schedule;   /* held and alive, the longest not sampled first */
-	struct list_node remembered; /* not held, the longest not held first */
-	struct watch_list watched;   /* some of those on the schedule */
-	uint64_t drained_ns;	     /* when there was no exit record left to read */
-	uint64_t now_ns;	     /* of the newest call */
 };
 
 DEFINE_CLEANUP(struct process_table *, process_table_free);
@@ -145,7 +115,7 @@ void process_table_set_delay_accounting(struct process_table *table, bool on, ui
 		process->counts_delays = false;
 }
 
-static uint64_t hash_pid(const struct process_table *table, pid_t pid)
+uint64_t process_table_hash_pid(const struct process_table *table, pid_t pid)
 {
 	return hash_u64(table->seed, (uint64_t)pid);
 }
@@ -166,9 +136,9 @@ static bool match_living(const void *value, const void *key)
 	return process->identity.id.pid == *(const pid_t *)key && !process->is_gone;
 }
 
-static struct process *find_living(const struct process_table *table, pid_t pid)
+struct process *process_table_find_living(const struct process_table *table, pid_t pid)
 {
-	return hash_map_find(&table->map, hash_pid(table, pid), match_living, &pid);
+	return hash_map_find(&table->map, process_table_hash_pid(table, pid), match_living, &pid);
 }
 
 static bool match_itself(const void *value, const void *key)
@@ -185,8 +155,8 @@ static void free_process(struct process_table *table, struct process *process)
 
 static void forget(struct process_table *table, struct process *process)
 {
-	hash_map_remove(&table->map, hash_pid(table, process->identity.id.pid), match_itself,
-			process);
+	hash_map_remove(&table->map, process_table_hash_pid(table, process->identity.id.pid),
+			match_itself, process);
 	sampler_forget(&table->sampler, process);
 	free_process(table, process);
 }
@@ -206,8 +176,7 @@ static void expire_remembered(struct process_table *table, uint64_t now_ns)
 	}
 }
 
-/* What is gone has no turn any more. */
-static void settle(struct process *process, uint64_t now_ns)
+void process_table_settle(struct process *process, uint64_t now_ns)
 {
 	uint64_t real_ns = clock_now_ns();
 
@@ -220,101 +189,7 @@ static void settle(struct process *process, uint64_t now_ns)
 		list_remove(&process->turn);
 }
 
-/* The end of a process, held or remembered. Its exit record has its totals up to the exit; while it
- * is to be seen as a zombie, a last sample has what it used for exiting as well. */
-static void end_known(struct process_table *table, struct process *process,
-		      const struct taskstats_message *message, uint64_t now_ns)
-{
-	const struct task_figures *task = &message->task_figures;
-	struct ending ending = {
-		.last = task, .peak_bytes = task->peak_memory_bytes, .seen_ns = now_ns};
-	bool ended = message->has_group || task->group_ended;
-
-	/* Before version 12 nothing tells a leader that ends first from a process that ends. */
-	if (!process->is_gone && sampler_read(&table->sampler, process, now_ns) != SAMPLER_GONE &&
-	    !ended)
-		return;
-	ending.total = message->has_group ? &message->group_figures : task;
-	ending_take(process, &ending);
-	process_note_usage(process, table->options.sample_interval_ns);
-	settle(process, now_ns);
-}
-
-static bool match_ended_unrecorded(const void *value, const void *key)
-{
-	const struct process *process = value;
-
-	return process->identity.id.pid == *(const pid_t *)key && process->is_gone &&
-	       !process->has_exit_record;
-}
-
-struct exit_context {
-	struct process_table *table;
-	uint64_t now_ns; /* of the call */
-};
-
-static void on_exit_record(const struct taskstats_message *message, void *userdata)
-{
-	struct exit_context *context = userdata;
-	struct process_table *table = context->table;
-	const struct task_figures *task = &message->task_figures;
-	pid_t group = message->has_group ? message->group
-		      : task->group	 ? task->group
-					 : message->pid;
-	/* It may have been written since "now" was taken, up to this very moment, and an end must not be
-	 * told too early: the process may have acted meanwhile. */
-	uint64_t seen_ns = clock_now_ns();
-	struct process *process;
-
-	if (!message->has_group && group != message->pid && !task->group_ended)
-		return;
-	if (seen_ns < context->now_ns)
-		seen_ns = context->now_ns;
-	table->counters.exit_records++;
-	/* A process that was found gone before its record was read comes first: its record was sent
-	 * before its pid was free for another. */
-	process =
-		hash_map_find(&table->map, hash_pid(table, group), match_ended_unrecorded, &group);
-	if (!process)
-		process = find_living(table, group);
-	if (process && (message->has_group || task->group_ended || task->group == 0))
-		end_known(table, process, message, seen_ns);
-	else if (!process)
-		exit_log_add(table->exit_log, message, table->drained_ns, seen_ns);
-}
-
-int process_table_get_exit_fd(const struct process_table *table)
-{
-	return table->sampler.taskstats ? taskstats_get_exit_fd(table->sampler.taskstats) : -1;
-}
-
-static void read_exits(struct process_table *table, uint64_t now_ns)
-{
-	struct exit_context context = {.table = table, .now_ns = now_ns};
-	int r = 1;
-
-	if (!table->sampler.taskstats)
-		return;
-	for (unsigned i = 0; i < MAX_EXIT_READS && r != 0; i++) {
-		r = taskstats_read_exits(table->sampler.taskstats, EXITS_A_READ, on_exit_record,
-					 &context);
-		if (r == -ENOBUFS)
-			table->counters.exit_records_lost++;
-		else if (r < 0)
-			return;
-	}
-	if (r == 0)
-		table->drained_ns = now_ns;
-}
-
-void process_table_read_exits(struct process_table *table)
-{
-	read_exits(table, clock_now_ns());
-}
-
-/* Samples, and where the process turns out to be gone fetches its exit record: it was sent before
- * the kernel let go of the pid. */
-static int sample(struct process_table *table, struct process *process, uint64_t now_ns)
+int process_table_take_sample(struct process_table *table, struct process *process, uint64_t now_ns)
 {
 	int r = sampler_read(&table->sampler, process, now_ns);
 
@@ -324,8 +199,8 @@ static int sample(struct process_table *table, struct process *process, uint64_t
 	if (r >= 0 && process->has_usage)
 		process_note_usage(process, table->options.sample_interval_ns);
 	if (process->is_gone && !process->has_exit_record)
-		read_exits(table, now_ns);
-	settle(process, now_ns);
+		process_exits_read(table, now_ns);
+	process_table_settle(process, now_ns);
 	return r;
 }
 
@@ -336,12 +211,13 @@ static struct process *add(struct process_table *table, struct process *process,
 {
 	struct process *earlier;
 
-	read_exits(table, now_ns);
-	while ((earlier = find_living(table, process->identity.id.pid))) {
+	process_exits_read(table, now_ns);
+	while ((earlier = process_table_find_living(table, process->identity.id.pid))) {
 		sampler_end(&table->sampler, earlier);
-		settle(earlier, now_ns);
+		process_table_settle(earlier, now_ns);
 	}
-	if (hash_map_add(&table->map, hash_pid(table, process->identity.id.pid), process) < 0) {
+	if (hash_map_add(&table->map, process_table_hash_pid(table, process->identity.id.pid),
+			 process) < 0) {
 		sampler_forget(&table->sampler, process);
 		free_process(table, process);
 		return NULL;
@@ -349,9 +225,9 @@ static struct process *add(struct process_table *table, struct process *process,
 	return process;
 }
 
-static struct process *make_process(struct process_table *table,
-				    const struct process_identity *identity,
-				    const struct identity_facts *facts, uint64_t now_ns)
+struct process *process_table_make_process(struct process_table *table,
+					   const struct process_identity *identity,
+					   const struct identity_facts *facts, uint64_t now_ns)
 {
 	char name[USER_NAME_SIZE], parent_name[USER_NAME_SIZE];
 	struct process_identity whole = *identity;
@@ -397,7 +273,7 @@ static struct process *read_new(struct process_table *table, struct process_id i
 	facts.has_command_line = false;
 	if (table->options.command_line)
 		identity_read_command_line(process_fd, &facts);
-	process = make_process(table, &identity, &facts, now_ns);
+	process = process_table_make_process(table, &identity, &facts, now_ns);
 	if (!process)
 		return NULL;
 	process->cgroup = cgroup_table_read(table->cgroups, process_fd);
@@ -406,104 +282,19 @@ static struct process *read_new(struct process_table *table, struct process_id i
 	return add(table, process, now_ns);
 }
 
-/* Whether an exit record can be of the process that was asked for, by when it began. */
-static bool fits_start(const struct process_table *table, const struct exit_entry *entry,
-		       uint64_t start_ticks)
-{
-	uint64_t elapsed_ns = (entry->leader.elapsed_us + 1) * 1000;
-	uint64_t start_ns = sampler_start_ns(&table->sampler, start_ticks);
-
-	return start_ns + table->sampler.tick_ns + elapsed_ns >= entry->after_ns &&
-	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
-}
-
-/* A process of which only the exit record is left. It has no executable, and no memory but the
- * peak. */
-static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
-				  uint64_t start_ticks)
-{
-	const struct task_figures *leader = &entry->leader;
-	uint64_t lived_ns = (leader->elapsed_us + 1) * 1000;
-	struct process_identity identity = {.id.pid = entry->group};
-	struct identity_facts facts = {.uid = leader->uid};
-	struct ending ending = {
-		.last = leader, .peak_bytes = entry->peak_memory_bytes, .seen_ns = entry->seen_ns};
-	struct process *process;
-
-	identity.start_ns = entry->seen_ns > lived_ns ? entry->seen_ns - lived_ns : 0;
-	identity.id.start_ticks =
-		start_ticks ? start_ticks : sampler_start_ticks(&table->sampler, identity.start_ns);
-	snprintf(facts.name, sizeof(facts.name), "%s", leader->name);
-	identity_read_parent(table->options.proc_fd, leader->parent, identity.id.start_ticks,
-			     &facts);
-	if (!facts.has_parent_name)
-		ending_find_parent(table->exit_log, identity.start_ns, entry->seen_ns, &facts);
-	process = make_process(table, &identity, &facts, entry->seen_ns);
-	if (!process)
-		return NULL;
-	process->is_gone = process->is_late = true;
-	process->gone_ns = entry->seen_ns;
-	process->earliest_start_ns = entry->after_ns > lived_ns ? entry->after_ns - lived_ns : 1;
-	process->usage.is_final = true;
-	process->counts_delays = leader->delay_count > 0;
-	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
-	ending.total = entry->is_sum ? &entry->total : leader;
-	ending_take(process, &ending);
-	if (hash_map_add(&table->map, hash_pid(table, entry->group), process) < 0) {
-		process_free(process);
-		return NULL;
-	}
-	return process;
-}
-
-struct newest_gone {
-	pid_t pid;
-	struct process **newest;
-};
-
-/* Matches nothing, so that it is shown all of one pid. */
-static bool look_at_gone(const void *value, const void *key)
-{
-	const struct newest_gone *search = key;
-	struct process *process = (struct process *)value;
-
-	if (process->identity.id.pid == search->pid && process->is_gone &&
-	    (!*search->newest || process->gone_ns > (*search->newest)->gone_ns))
-		*search->newest = process;
-	return false;
-}
-
-/* Who ran under the pid last: remembered here, or by an exit record that came later. */
-static struct process *find_ended(struct process_table *table, struct process_id id,
-				  uint64_t now_ns)
-{
-	struct process *newest = NULL;
-	struct newest_gone search = {.pid = id.pid, .newest = &newest};
-	const struct exit_entry *entry;
-
-	read_exits(table, now_ns);
-	entry = exit_log_find(table->exit_log, id.pid, now_ns);
-	if (entry && id.start_ticks && !fits_start(table, entry, id.start_ticks))
-		entry = NULL;
-	if (id.start_ticks == 0)
-		hash_map_find(&table->map, hash_pid(table, id.pid), look_at_gone, &search);
-	if (entry && (!newest || entry->seen_ns > newest->gone_ns))
-		return read_ended(table, entry, id.start_ticks);
-	return newest;
-}
-
 /* Known already, and sampled: for a start time the process, else the one that lives. */
 static struct process *find_known(struct process_table *table, struct process_id id,
 				  uint64_t now_ns)
 {
 	struct process *process =
-		id.start_ticks ? hash_map_find(&table->map, hash_pid(table, id.pid), match_id, &id)
-			       : find_living(table, id.pid);
+		id.start_ticks ? hash_map_find(&table->map, process_table_hash_pid(table, id.pid),
+					       match_id, &id)
+			       : process_table_find_living(table, id.pid);
 
 	if (!process || process->is_gone)
 		return process;
-	if (!process->has_usage || now_ns >= process->usage.taken_ns + SHARE_NS)
-		sample(table, process, now_ns);
+	if (!process->has_usage || now_ns >= process->usage.taken_ns + PROCESS_SHARE_NS)
+		process_table_take_sample(table, process, now_ns);
 	return process->is_gone && id.start_ticks == 0 ? NULL : process;
 }
 
@@ -533,7 +324,7 @@ static struct process *find_or_read(struct process_table *table, struct process_
 	process = read_new(table, id, now_ns);
 	if (process) {
 		sampler_read_start(&table->sampler, process);
-		sample(table, process, now_ns);
+		process_table_take_sample(table, process, now_ns);
 		process->is_late = process->is_gone;
 	}
 	return process;
@@ -557,7 +348,7 @@ struct process *process_table_acquire(struct process_table *table, struct proces
 	expire_remembered(table, now_ns);
 	process = find_or_read(table, id, now_ns);
 	if (!process)
-		process = find_ended(table, id, now_ns);
+		process = process_exits_find_ended(table, id, now_ns);
 	return hold_or_miss(table, process);
 }
 
@@ -594,7 +385,7 @@ struct process *process_table_acquire_at(struct process_table *table, pid_t pid,
 		return hold_or_miss(table, process);
 	if (process)
 		remember(table, process);
-	process = find_ended(table, id, now_ns);
+	process = process_exits_find_ended(table, id, now_ns);
 	if (process && lived_at(process, when_ns))
 		return hold_or_miss(table, process);
 	if (process)
@@ -620,77 +411,6 @@ const struct process_identity *process_get_identity(const struct process *proces
 	return &process->identity;
 }
 
-int process_table_sample(struct process_table *table, struct process *process, uint64_t now_ns,
-			 uint64_t since_ns, struct process_usage *ret)
-{
-	table->now_ns = now_ns;
-	if (process->is_gone || (process->has_usage && process->usage.taken_ns >= since_ns)) {
-		table->counters.samples_shared += !process->is_gone;
-	} else {
-		sample(table, process, now_ns);
-		if (!process->is_gone)
-			list_move_tail(&table->schedule, &process->turn);
-	}
-	if (!process->has_usage)
-		return -ENODATA;
-	*ret = process->usage;
-	return 0;
-}
-
-/* A sample taken soon after the begin is better than what lies between it and an older one: what a
- * process did before the flow it must not have done for it. */
-static int read_begin(struct process_table *table, struct process *process, uint64_t since_ns,
-		      uint64_t now_ns, struct process_usage *ret)
-{
-	uint64_t recent_ns = now_ns > SHARE_NS ? now_ns - SHARE_NS : 0;
-	const struct history_entry *after;
-	struct history_entry entry;
-	int r = process_table_sample(table, process, now_ns, recent_ns, ret);
-
-	if (r < 0 || process->is_late || ret->taken_ns <= since_ns + NEAR_NS)
-		return r;
-	after = history_find_after(&process->history, since_ns);
-	if (after && after->taken_ns <= since_ns + NEAR_NS)
-		*ret = process_find_usage(process, after);
-	else if (history_find(&process->history, since_ns, &entry) && entry.taken_ns <= since_ns)
-		*ret = process_find_usage(process, &entry);
-	return 0;
-}
-
-int process_table_read_base(struct process_table *table, struct process *process, uint64_t since_ns,
-			    uint64_t now_ns, struct process_usage *ret)
-{
-	const struct process_identity *identity = &process->identity;
-
-	if (identity->start_ns < since_ns &&
-	    !(process->is_late && since_ns - identity->start_ns <= SHORT_LIFE_NS))
-		return read_begin(table, process, since_ns, now_ns, ret);
-	*ret = (struct process_usage){.taken_ns = identity->start_ns, .has_faults = true};
-	if (since_ns < ret->taken_ns)
-		ret->taken_ns = since_ns;
-	return 0;
-}
-
-int process_table_read_end(struct process_table *table, struct process *process, uint64_t base_ns,
-			   uint64_t end_ns, uint64_t now_ns, struct process_usage *ret)
-{
-	uint64_t least_ns = end_ns > base_ns ? end_ns : base_ns + 1;
-	const struct history_entry *after;
-	struct history_entry entry;
-	int r = process_table_sample(table, process, now_ns, least_ns, ret);
-
-	if (r == 0 && process->is_gone && base_ns < ret->taken_ns && end_ns > ret->taken_ns)
-		ret->taken_ns = end_ns;
-	if (r < 0 || process->is_late || least_ns >= ret->taken_ns)
-		return r;
-	after = history_find_after(&process->history, base_ns);
-	if (end_ns <= base_ns && after)
-		*ret = process_find_usage(process, after);
-	else if (end_ns > base_ns && history_find(&process->history, end_ns, &entry))
-		*ret = process_find_usage(process, &entry);
-	return 0;
-}
-
 void process_table_watch(struct process_table *table, struct process *process, uint64_t now_ns)
 {
 	if (!process->is_gone && process->references)
@@ -710,30 +430,10 @@ void process_table_run_watched(struct process_table *table, uint64_t now_ns, uns
 	while (budget-- && (watch = watch_list_take(&table->watched, now_ns))) {
 		struct process *process = container_of(watch, struct process, watch);
 
-		sample(table, process, now_ns);
+		process_table_take_sample(table, process, now_ns);
 		if (!process->is_gone)
 			list_move_tail(&table->schedule, &process->turn);
 	}
-}
-
-uint64_t process_get_peak_memory(const struct process *process, uint64_t since_ns)
-{
-	uint64_t peak = peak_find(&process->peak, since_ns);
-
-	if (process->identity.start_ns >= since_ns && process->exit_peak_bytes > peak)
-		return process->exit_peak_bytes;
-	return peak;
-}
-
-uint64_t process_find_peak_memory(const struct process *process, uint64_t since_ns,
-				  uint64_t until_ns)
-{
-	uint64_t peak = peak_find(&process->peak, since_ns);
-	uint64_t within = (uint64_t)history_find_peak(&process->history, since_ns, until_ns) * 1024;
-
-	if (process->is_late || (process->is_gone && until_ns >= process->usage.taken_ns))
-		return process_get_peak_memory(process, since_ns);
-	return within < peak ? within : peak;
 }
 
 static uint64_t sample_due(struct process_table *table, uint64_t now_ns, unsigned budget)
@@ -751,7 +451,7 @@ static uint64_t sample_due(struct process_table *table, uint64_t now_ns, unsigne
 			return due_ns;
 		if (budget-- == 0)
 			return now_ns;
-		sample(table, process, now_ns);
+		process_table_take_sample(table, process, now_ns);
 		if (!process->is_gone)
 			list_move_tail(&table->schedule, &process->turn);
 	}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The table as the files share it that it is written in: process_table.c (who is in it),
+ * process_exits.c (exit records), process_spans.c (usage between two times). */
+
+#include "base/hash_map.h"
+#include "base/list.h"
+#include "process/process_table.h"
+#include "process/sampler.h"
+#include "process/watch.h"
+
+struct identity_facts;
+
+/* A sample so old serves another flow as well. */
+#define PROCESS_SHARE_NS (10 * NS_PER_MS)
+
+struct process_table {
+	struct process_table_options options;
+	struct process_table_counters counters;
+	struct sampler sampler;
+	struct procps *procps; /* NULL: not the /proc it sees */
+	struct users *users;
+	struct cgroup_table *cgroups;
+	struct packages *packages; /* NULL: not wanted */
+	struct exit_log *exit_log;
+	struct hash_map map; /* by pid: several of one pid differ in start and in being gone */
+	uint64_t seed;
+	struct list_node schedule;   /* held and alive, the longest not sampled first */
+	struct list_node remembered; /* not held, the longest not held first */
+	struct watch_list watched;   /* some of those on the schedule */
+	uint64_t drained_ns;	     /* when there was no exit record left to read */
+	uint64_t now_ns;	     /* of the newest call */
+};
+
+uint64_t process_table_hash_pid(const struct process_table *table, pid_t pid);
+/* NULL where none is known. */
+struct process *process_table_find_living(const struct process_table *table, pid_t pid);
+/* Not in the table yet; NULL without memory. */
+struct process *process_table_make_process(struct process_table *table,
+					   const struct process_identity *identity,
+					   const struct identity_facts *facts, uint64_t now_ns);
+
+/* Samples, and where the process turns out to be gone fetches its exit record: it was sent before
+ * the kernel let go of the pid. SAMPLER_ALIVE, SAMPLER_GONE or a negative errno. */
+int process_table_take_sample(struct process_table *table, struct process *process,
+			      uint64_t now_ns);
+/* What is gone has no turn any more. */
+void process_table_settle(struct process *process, uint64_t now_ns);
+
+/* Reads the exit records that wait. */
+void process_exits_read(struct process_table *table, uint64_t now_ns);
+/* Who ran under the pid last: remembered here, or by an exit record that came later. NULL where
+ * nobody is known; not held yet. */
+struct process *process_exits_find_ended(struct process_table *table, struct process_id id,
+					 uint64_t now_ns);
