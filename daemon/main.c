@@ -12,6 +12,7 @@
 #include "config/reader.h"
 #include "daemon.h"
 #include "sources/host_check.h"
+#include "sources/prerequisites.h"
 
 #define LOG_MODULE "main"
 #include "runtime/log.h"
@@ -31,7 +32,7 @@ struct arguments {
 	const char *config_path; /* NULL: the default, which may be missing */
 	const char *output;	 /* NULL, "text" or "json" */
 	unsigned verbosity;
-	bool test, check;
+	bool test, check, prepare, restore;
 };
 
 static const char usage_text[] =
@@ -45,6 +46,10 @@ static const char usage_text[] =
 	"configured\n"
 	"      --check             look at this host: what works, what is missing and what mends "
 	"it\n"
+	"      --prepare           switch on the sysctls that the configuration asks for, for a "
+	"daemon\n"
+	"                          that may not do it itself, and exit\n"
+	"      --restore           put back what such a daemon had to leave on, and exit\n"
 	"  -v, --verbose           log more; twice: log every step\n"
 	"  -V, --version           print the version\n"
 	"  -h, --help              print this\n"
@@ -67,6 +72,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
 		{"output", required_argument, NULL, 'o'}, {"check", no_argument, NULL, 'K'},
+		{"prepare", no_argument, NULL, 'P'},	  {"restore", no_argument, NULL, 'R'},
 		{"verbose", no_argument, NULL, 'v'},	  {"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},	  {0},
 	};
@@ -87,6 +93,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			break;
 		case 'K':
 			ret->check = true;
+			break;
+		case 'P':
+			ret->prepare = true;
+			break;
+		case 'R':
+			ret->restore = true;
 			break;
 		case 'v':
 			ret->verbosity++;
@@ -132,13 +144,32 @@ static int replace_exporters(struct config *config, const char *output)
 					  is_text ? CONFIG_EXPORTER_TEXT : CONFIG_EXPORTER_JSON);
 }
 
+static const char *state_directory(void)
+{
+	const char *directory = getenv("STATE_DIRECTORY");
+
+	return directory ? directory : DEFAULT_STATE;
+}
+
+/* --prepare and --restore: what surrounds a daemon without rights. */
+static int change_host(const struct arguments *arguments, const struct config *config)
+{
+	int r = arguments->prepare ? prerequisites_prepare(config, state_directory())
+				   : prerequisites_restore(state_directory());
+
+	if (r == -EBUSY)
+		log_error("%s: a procflowd runs with this state directory", state_directory());
+	else if (r < 0)
+		log_error("%s: %s", state_directory(), strerror(-r));
+	return r < 0 ? EXIT_HOST : EXIT_FINE;
+}
+
 static int run(const struct config *config, bool is_terminal)
 {
 	cleanup(daemon_free_cleanup) struct daemon *daemon = NULL;
-	const char *state_directory = getenv("STATE_DIRECTORY");
 	struct daemon_options options = {
 		.config = config,
-		.state_directory = state_directory ? state_directory : DEFAULT_STATE,
+		.state_directory = state_directory(),
 		.is_terminal = is_terminal,
 	};
 	int r = daemon_new(&options, &daemon);
@@ -178,7 +209,10 @@ int main(int argc, char **argv)
 	level = (enum log_level)config->log.level + arguments.verbosity;
 	log_configure(level < LOG_LEVEL_DEBUG ? level : LOG_LEVEL_DEBUG,
 		      (enum log_target)config->log.target);
-	r = run(config, arguments.output && isatty(STDOUT_FILENO));
+	if (arguments.prepare || arguments.restore)
+		r = change_host(&arguments, config);
+	else
+		r = run(config, arguments.output && isatty(STDOUT_FILENO));
 	log_flush();
 	return r;
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "sources/sysctl_keeper.h"
 #include "sources/tracking_probe.h"
 #include "sources/tracking_table.h"
@@ -73,17 +72,10 @@ static void switch_tracking_on(struct prerequisites *prerequisites, const struct
 		make_table(prerequisites, tracking->untracked);
 }
 
-static int switch_sysctls_on(struct prerequisites *prerequisites, const struct config *config,
-			     const char *state_directory)
+static int open_keeper(int sysctl_fd, const char *state_directory, struct sysctl_keeper **ret)
 {
-	const bool wanted[SYSCTL_KEYS] = {
-		[SYSCTL_ACCOUNTING] = config->conntrack.accounting,
-		[SYSCTL_TIMESTAMP] = config->conntrack.accounting,
-		[SYSCTL_EVENTS] = true,
-		[SYSCTL_DELAY_ACCOUNTING] = config->processes.delay_accounting,
-	};
 	struct sysctl_place place = {0};
-	int r = sysctl_place_read(prerequisites->sysctl_fd, &place);
+	int r = sysctl_place_read(sysctl_fd, &place);
 
 	if (r < 0) {
 		log_warning("sysctls are left as they are: /proc does not tell the boot and the "
@@ -91,12 +83,51 @@ static int switch_sysctls_on(struct prerequisites *prerequisites, const struct c
 			    strerror(-r));
 		return 0;
 	}
-	r = sysctl_keeper_new(prerequisites->sysctl_fd, &place, state_directory,
-			      &prerequisites->keeper);
-	if (r < 0)
-		return r;
-	sysctl_keeper_switch_on(prerequisites->keeper, wanted);
-	return 0;
+	return sysctl_keeper_new(sysctl_fd, &place, state_directory, ret);
+}
+
+/* "*ret" stays as it is where nothing can be kept. */
+static int switch_sysctls_on(int sysctl_fd, const struct config *config,
+			     const char *state_directory, struct sysctl_keeper **ret)
+{
+	const bool wanted[SYSCTL_KEYS] = {
+		[SYSCTL_ACCOUNTING] = config->conntrack.accounting,
+		[SYSCTL_TIMESTAMP] = config->conntrack.accounting,
+		[SYSCTL_EVENTS] = true,
+		[SYSCTL_DELAY_ACCOUNTING] = config->processes.delay_accounting,
+	};
+	int r = open_keeper(sysctl_fd, state_directory, ret);
+
+	if (r == 0 && *ret)
+		sysctl_keeper_switch_on(*ret, wanted);
+	return r;
+}
+
+static int open_sysctls(void)
+{
+	return open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int prerequisites_prepare(const struct config *config, const char *state_directory)
+{
+	cleanup_close int sysctl_fd = open_sysctls();
+	struct sysctl_keeper *keeper = NULL;
+	int r;
+
+	(void)tracking_probe_read_status(); /* loads conntrack where that is a module */
+	r = switch_sysctls_on(sysctl_fd, config, state_directory, &keeper);
+	sysctl_keeper_leave(keeper);
+	return r;
+}
+
+int prerequisites_restore(const char *state_directory)
+{
+	cleanup_close int sysctl_fd = open_sysctls();
+	struct sysctl_keeper *keeper = NULL;
+	int r = open_keeper(sysctl_fd, state_directory, &keeper);
+
+	sysctl_keeper_free(keeper);
+	return r;
 }
 
 static bool is_on(const struct prerequisites *prerequisites, enum sysctl_key key)
@@ -152,14 +183,13 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	cleanup(prerequisites_free_cleanup) struct prerequisites *prerequisites =
 		calloc(1, sizeof(*prerequisites));
 	struct tracking_status tracking;
-	bool had_delay_accounting;
 	int r;
 
 	if (!prerequisites)
 		return -ENOMEM;
-	prerequisites->sysctl_fd = open("/proc/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	had_delay_accounting = counts_delays(prerequisites);
-	r = switch_sysctls_on(prerequisites, config, state_directory);
+	prerequisites->sysctl_fd = open_sysctls();
+	r = switch_sysctls_on(prerequisites->sysctl_fd, config, state_directory,
+			      &prerequisites->keeper);
 	if (r < 0)
 		return r;
 	take_left_table(prerequisites, config);
@@ -168,8 +198,9 @@ int prerequisites_new(const struct config *config, const char *state_directory,
 	prerequisites->state.has_accounting = is_on(prerequisites, SYSCTL_ACCOUNTING);
 	prerequisites->state.has_timestamps = is_on(prerequisites, SYSCTL_TIMESTAMP);
 	prerequisites->state.has_delay_accounting = counts_delays(prerequisites);
-	if (prerequisites->state.has_delay_accounting && !had_delay_accounting)
-		prerequisites->state.delay_accounting_since_ns = clock_now_ns();
+	if (prerequisites->keeper)
+		prerequisites->state.delay_accounting_since_ns =
+			sysctl_keeper_get_since(prerequisites->keeper, SYSCTL_DELAY_ACCOUNTING);
 	tell_unwanted(prerequisites, config);
 	*ret = steal_pointer(&prerequisites);
 	return 0;

@@ -27,8 +27,8 @@ struct prerequisites_state {
 	bool has_accounting; /* new flows carry byte counters */
 	bool has_timestamps;
 	bool has_delay_accounting; /* or cannot be asked: true before Linux 5.14, and no proof */
-	/* Monotonic: when it was switched on by us; 0: it was on before. It counts for tasks that were
-	 * created later only. */
+	/* Monotonic: when it was switched on by us, or by a daemon before us whose work was taken over;
+	 * 0: it was on before. It counts for tasks that were created later only. */
 	uint64_t delay_accounting_since_ns;
 	bool is_tracking; /* something makes the kernel track connections */
 	bool owns_table;
@@ -43,3 +43,10 @@ const struct prerequisites_state *
 prerequisites_get_state(const struct prerequisites *prerequisites);
 /* Puts everything back and removes the state file. Accepts NULL. */
 void prerequisites_free(struct prerequisites *prerequisites);
+
+/* For a daemon that will run without the rights to do it itself (kernel.task_delayacct belongs to
+ * root whatever the capabilities, kernel/sysctl.c): switches the sysctls on, and leaves them and
+ * their memory to that daemon. What fails is logged; -EBUSY as above. */
+int prerequisites_prepare(const struct config *config, const char *state_directory);
+/* Puts back what an ended daemon could not. -EBUSY where one still runs. */
+int prerequisites_restore(const char *state_directory);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -57,6 +58,17 @@ static int open_directory(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* What root makes in the directory of the daemon's user is that user's. Where it cannot be, that user
+ * still reads it, and says what it cannot change. */
+static void give_to_owner(int directory_fd, int fd)
+{
+	struct stat owner;
+
+	if (geteuid() != 0 || fstat(directory_fd, &owner) < 0 || owner.st_uid == 0)
+		return;
+	(void)!fchown(fd, owner.st_uid, owner.st_gid);
+}
+
 static int open_lock(int directory_fd)
 {
 	cleanup_close int fd =
@@ -65,6 +77,7 @@ static int open_lock(int directory_fd)
 
 	if (fd < 0)
 		return -errno;
+	give_to_owner(directory_fd, fd);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	return steal_fd(&fd);
@@ -113,7 +126,10 @@ static int write_temporary(int directory_fd, const struct buffer *content)
 		openat(directory_fd, temporary_name,
 		       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, MODE_FILE);
 
-	return fd < 0 ? -errno : write_all(fd, content);
+	if (fd < 0)
+		return -errno;
+	give_to_owner(directory_fd, fd);
+	return write_all(fd, content);
 }
 
 int state_directory_write(const struct state_directory *directory, const char *name,

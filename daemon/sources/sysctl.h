@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum sysctl_key {
 	SYSCTL_ACCOUNTING,
@@ -29,6 +30,7 @@ extern const struct sysctl_row sysctl_rows[SYSCTL_KEYS];
 struct sysctl_change {
 	enum sysctl_key key;
 	unsigned old_value, new_value;
+	uint64_t since_ns; /* monotonic: when it was; 0: not known */
 };
 
 struct sysctl_changes {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "sources/state_directory.h"
 
 #define LOG_MODULE "prerequisites"
@@ -157,6 +158,10 @@ static bool put_back(const struct sysctl_keeper *keeper, const struct sysctl_cha
 	else if (r == SYSCTL_FOREIGN)
 		log_notice("%s is left alone: somebody else changed it since it was set to %u",
 			   name, change->new_value);
+	else if (r == -EACCES || r == -EPERM) /* whoever switched it on had more rights */
+		log_notice("%s stays on: to put it back to %u takes more rights (procflowd "
+			   "--restore, run by root)",
+			   name, change->old_value);
 	else if (r < 0)
 		log_error("%s cannot be put back: %s; by hand: sysctl -w %s=%u", name, strerror(-r),
 			  name, change->old_value);
@@ -168,15 +173,17 @@ static void settle_leftovers(struct sysctl_keeper *keeper, struct scope *scope,
 			     const bool wanted[SYSCTL_KEYS])
 {
 	for (size_t i = scope->changes.count; i-- > 0;) {
-		const struct sysctl_change *change = &scope->changes.items[i];
+		struct sysctl_change *change = &scope->changes.items[i];
 		unsigned value;
 
 		if (wanted[change->key] && change->new_value != 0 &&
 		    sysctl_read(keeper->root_fd, change->key, &value) == 0 &&
 		    value == change->new_value) {
-			log_notice("%s was left on by a procflowd that was killed: it stays on, "
-				   "and its old value %u is put back at exit",
+			log_notice("%s was switched on by an earlier procflowd: it stays on, and "
+				   "its old value %u is put back at exit",
 				   sysctl_rows[change->key].dotted, change->old_value);
+			if (change->since_ns == 0 && !scope->of_namespace)
+				change->since_ns = clock_now_ns(); /* at the latest */
 			continue;
 		}
 		if (put_back(keeper, change))
@@ -234,7 +241,8 @@ static struct sysctl_changes find_wanted(const struct sysctl_keeper *keeper, boo
 		if (r < 0)
 			tell_lack(key, r);
 		else if (value == 0)
-			found.items[found.count++] = (struct sysctl_change){key, 0, 1};
+			found.items[found.count++] =
+				(struct sysctl_change){.key = key, .new_value = 1};
 	}
 	return found;
 }
@@ -280,9 +288,11 @@ static void switch_scope_on(struct sysctl_keeper *keeper, struct scope *scope,
 			continue;
 		}
 		log_notice("%s switched on (it was 0); put back at exit", row->dotted);
+		/* Behind the change: what began since then counts for certain. */
+		found.items[i].since_ns = row->of_namespace ? 0 : clock_now_ns();
 		scope->changes.items[scope->changes.count++] = found.items[i];
 	}
-	if (scope->changes.count == 0)
+	if (scope->changes.count == 0 || (found.count > 0 && !scope->of_namespace))
 		remember(keeper, scope, &scope->changes);
 }
 
@@ -292,6 +302,24 @@ void sysctl_keeper_switch_on(struct sysctl_keeper *keeper, const bool wanted[SYS
 		settle_leftovers(keeper, &keeper->scopes[i], wanted);
 		switch_scope_on(keeper, &keeper->scopes[i], wanted);
 	}
+}
+
+uint64_t sysctl_keeper_get_since(const struct sysctl_keeper *keeper, enum sysctl_key key)
+{
+	for (size_t i = 0; i < SCOPES; i++)
+		for (size_t at = 0; at < keeper->scopes[i].changes.count; at++)
+			if (keeper->scopes[i].changes.items[at].key == key)
+				return keeper->scopes[i].changes.items[at].since_ns;
+	return 0;
+}
+
+void sysctl_keeper_leave(struct sysctl_keeper *keeper)
+{
+	if (!keeper)
+		return;
+	state_directory_close(&keeper->directory);
+	free(keeper->directory_path);
+	free(keeper);
 }
 
 void sysctl_keeper_free(struct sysctl_keeper *keeper)
@@ -308,7 +336,5 @@ void sysctl_keeper_free(struct sysctl_keeper *keeper)
 		if (had_changes)
 			remember(keeper, scope, &scope->changes);
 	}
-	state_directory_close(&keeper->directory);
-	free(keeper->directory_path);
-	free(keeper);
+	sysctl_keeper_leave(keeper);
 }

@@ -11,6 +11,9 @@
  * when two run side by side, with a state directory each, the one that came second finds them on
  * and does not keep them on when the first one ends.
  *
+ * A privileged process may switch on what the daemon itself is not allowed to, leave it
+ * (sysctl_keeper_leave()), and put back afterwards what the daemon had to leave on.
+ *
  * This module writes to the log: one line for each thing that it did or could not do. */
 
 #include "sources/sysctl.h"
@@ -27,5 +30,11 @@ int sysctl_keeper_new(int root_fd, const struct sysctl_place *place, const char 
 /* Switches on what is wanted and off, and puts back what an earlier daemon left on and is not
  * wanted. To be called once. */
 void sysctl_keeper_switch_on(struct sysctl_keeper *keeper, const bool wanted[SYSCTL_KEYS]);
+/* Monotonic: since when it is on by this keeper or one before it whose work was taken over; 0: it was
+ * on before, or that is not known. */
+uint64_t sysctl_keeper_get_since(const struct sysctl_keeper *keeper, enum sysctl_key key);
 /* Puts everything back, forgets it on disk, and lets the state directory go. Accepts NULL. */
 void sysctl_keeper_free(struct sysctl_keeper *keeper);
+/* Lets the state directory go, but everything stays on, and remembered: the next keeper there takes
+ * it over. Accepts NULL. */
+void sysctl_keeper_leave(struct sysctl_keeper *keeper);

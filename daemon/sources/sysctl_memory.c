@@ -38,8 +38,11 @@ void sysctl_memory_encode(const struct sysctl_memory *memory, struct buffer *out
 	for (size_t i = 0; i < memory->changes.count; i++) {
 		const struct sysctl_change *change = &memory->changes.items[i];
 
-		buffer_add_format(out, "change %s %u %u\n", sysctl_rows[change->key].dotted,
+		buffer_add_format(out, "change %s %u %u", sysctl_rows[change->key].dotted,
 				  change->old_value, change->new_value);
+		if (change->since_ns > 0)
+			buffer_add_format(out, " %" PRIu64, change->since_ns);
+		buffer_add_text(out, "\n");
 	}
 	buffer_add_text(out, "end\n");
 }
@@ -133,13 +136,14 @@ static bool find_key(struct text word, const struct sysctl_changes *known, enum 
 
 static bool parse_change(struct text line, struct sysctl_changes *changes)
 {
-	struct sysctl_change change;
+	struct sysctl_change change = {0};
 	uint64_t old_value, new_value;
 
 	if (!is_word(take_word(&line), "change") ||
 	    !find_key(take_word(&line), changes, &change.key) ||
-	    !take_number(&line, 255, &old_value) || !take_number(&line, 255, &new_value) ||
-	    line.length > 0)
+	    !take_number(&line, 255, &old_value) || !take_number(&line, 255, &new_value))
+		return false;
+	if (line.length > 0 && (!take_number(&line, UINT64_MAX, &change.since_ns) || line.length))
 		return false;
 	change.old_value = (unsigned)old_value;
 	change.new_value = (unsigned)new_value;

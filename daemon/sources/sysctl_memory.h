@@ -9,7 +9,8 @@
  *     change net.netfilter.nf_conntrack_acct 0 1
  *     end
  *
- * Text, so that an administrator can read it. Only the names of our own table are taken, so that no
+ * Of the machine's sysctls, the monotonic time of the change in nanoseconds stands behind the two
+ * values. Text, so that an administrator can read it. Only the names of our own table are taken, so that no
  * file, whoever wrote it, makes the daemon write any other sysctl.
  *
  * There are two files: "sysctl-net-INODE" for one network namespace, and "sysctl-kernel" for what

@@ -342,11 +342,38 @@ static void test_missing_and_strange_sysctls_are_survived(void **state)
 	assert_false(temporary_has(tree->path, NET_FILE));
 }
 
+/* What --prepare and --restore do around a daemon that may not write the machine's sysctl. */
+static void test_prepared_for_one_without_rights(void **state)
+{
+	struct tree *tree = *state;
+	struct sysctl_keeper *keeper = start(tree, all);
+	uint64_t since_ns = sysctl_keeper_get_since(keeper, SYSCTL_DELAY_ACCOUNTING);
+
+	assert_true(since_ns > 0);
+	sysctl_keeper_leave(keeper);
+	expect_holds(tree, ACCT, "1\n");
+	expect_holds(tree, DELAY, "1\n");
+
+	keeper = start(tree, all);
+	assert_true(sysctl_keeper_get_since(keeper, SYSCTL_DELAY_ACCOUNTING) == since_ns);
+	assert_int_equal(sysctl_keeper_get_since(keeper, SYSCTL_EVENTS), 0);
+	sysctl_keeper_leave(keeper);
+
+	assert_int_equal(sysctl_keeper_new(tree->root_fd, &place, tree->state_path, &keeper), 0);
+	sysctl_keeper_free(keeper);
+	expect_holds(tree, ACCT, "0\n");
+	expect_holds(tree, TIMESTAMP, "0\n");
+	expect_holds(tree, DELAY, "0\n");
+	assert_false(temporary_has(tree->path, NET_FILE));
+	assert_false(temporary_has(tree->path, "state/sysctl-kernel"));
+}
+
 int main(void)
 {
 #define tree_test(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		tree_test(test_switches_on_and_puts_back),
+		tree_test(test_prepared_for_one_without_rights),
 		tree_test(test_what_is_on_already_is_not_ours),
 		tree_test(test_events_off_are_switched_on),
 		tree_test(test_killed_then_wanted_again),

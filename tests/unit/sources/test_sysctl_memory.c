@@ -26,7 +26,8 @@ static void test_what_is_written_is_read(void **state unused)
 {
 	struct sysctl_memory memory = {
 		.place = {"5b4a3e0c-3a7c-4c1e-9b8e-0f5f3c2b1a09", 4026531833, UINT64_MAX},
-		.changes = {{{SYSCTL_ACCOUNTING, 0, 1}, {SYSCTL_DELAY_ACCOUNTING, 2, 255}}, 2},
+		.changes = {{{SYSCTL_ACCOUNTING, 0, 1, 0}, {SYSCTL_DELAY_ACCOUNTING, 2, 255, 77}},
+			    2},
 	};
 	struct sysctl_memory read = {0};
 	struct buffer text;
@@ -45,6 +46,7 @@ static void test_what_is_written_is_read(void **state unused)
 				 memory.changes.items[i].old_value);
 		assert_int_equal(read.changes.items[i].new_value,
 				 memory.changes.items[i].new_value);
+		assert_int_equal(read.changes.items[i].since_ns, memory.changes.items[i].since_ns);
 	}
 	buffer_fini(&text);
 }
@@ -92,7 +94,8 @@ static void test_hostile_text_is_refused(void **state unused)
 		HEAD "change net.netfilter.nf_conntrack_acct 0 256\nend\n",
 		HEAD "change net.netfilter.nf_conntrack_acct 0 18446744073709551617\nend\n",
 		HEAD "change net.netfilter.nf_conntrack_acct  0 1\nend\n",
-		HEAD "change net.netfilter.nf_conntrack_acct 0 1 2\nend\n",
+		HEAD "change net.netfilter.nf_conntrack_acct 0 1 2 3\nend\n",
+		HEAD "change net.netfilter.nf_conntrack_acct 0 1 x\nend\n",
 		HEAD "change net.netfilter.nf_conntrack_acct 0\nend\n",
 		HEAD "change\nend\n",
 		HEAD "\nend\n",
