@@ -33,9 +33,11 @@ test   nftables                      nftables
 test   conntrack                     conntrack-tools
 test   curl                          curl
 test   util-linux                    util-linux
+extra  mandoc                        mandoc
 extra  nginx-light                   nginx-core
 extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
+extra  systemd                       systemd
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
 extra  ulogd2-json                   -

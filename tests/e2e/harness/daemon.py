@@ -24,6 +24,7 @@ server.recv(1)
 server.close()
 print(listener.getsockname()[1])
 """
+UNIT_USER = 64990  # nobody's
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
@@ -34,6 +35,16 @@ def build_directory():
 
 def executable():
     return build_directory() / "daemon" / "procflowd"
+
+
+def unit_privileges():
+    """setpriv(1) with the rights that the systemd unit gives."""
+    unit = (build_directory() / "systemd" / "procflow.service").read_text()
+    names = re.search(r"^AmbientCapabilities=(.*)$", unit, re.M).group(1).split()
+    sets = ",".join(["-all", *("+" + name.removeprefix("CAP_").lower() for name in names)])
+    return ["setpriv", f"--reuid={UNIT_USER}", f"--regid={UNIT_USER}", "--clear-groups",
+            "--no-new-privs", f"--inh-caps={sets}", f"--ambient-caps={sets}",
+            f"--bounding-set={sets}"]
 
 
 def to_yaml(value, depth=0):
@@ -74,9 +85,12 @@ def matches(record, wanted):
 
 class Daemon:
     """procflowd in a namespace. Configuration: what is given, over short and quiet defaults;
-    records go to a JSON file."""
+    records go to a JSON file. as_unit: not root, but with what the systemd unit gives and does
+    (PROCFLOW_AS_UNIT=1: every daemon of the tests)."""
 
-    def __init__(self, namespace, directory, config=None, arguments=(), state=None, records=None):
+    def __init__(self, namespace, directory, config=None, arguments=(), state=None, records=None,
+                 as_unit=os.environ.get("PROCFLOW_AS_UNIT") == "1", prepared=True):
+        self.as_unit, self.prepared = as_unit, prepared
         self.namespace, self.directory = namespace, pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.records_path = pathlib.Path(records) if records else self.directory / "flows.json"
@@ -104,13 +118,27 @@ class Daemon:
         path.unlink(missing_ok=True)
         self._notifications = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notifications.bind(str(path))
-        environment = dict(os.environ, STATE_DIRECTORY=str(self.state), NOTIFY_SOCKET=str(path))
+        self.environment = dict(os.environ, STATE_DIRECTORY=str(self.state),
+                                NOTIFY_SOCKET=str(path))
+        if self.as_unit:
+            self.state.mkdir(exist_ok=True)
+            for own in (self.directory, self.directory.parent, path, self.state):
+                os.chown(own, UNIT_USER, UNIT_USER)
+            if self.prepared:
+                self.run_as_root("--prepare")
+        privileges = unit_privileges() if self.as_unit else []
         with open(self.log_path, "ab") as log:
-            self.process = self.namespace.popen(executable(), *self.arguments, env=environment,
-                                                stdout=log, stderr=log)
+            self.process = self.namespace.popen(*privileges, executable(), *self.arguments,
+                                                env=self.environment, stdout=log, stderr=log)
         if wait:
             self.wait_ready()
         return self
+
+    def run_as_root(self, option):
+        """What the unit does beside the daemon: before it starts, and after it ended."""
+        done = self.namespace.run(executable(), *self.arguments, option, env=self.environment)
+        with open(self.log_path, "a") as log:
+            log.write(done.stderr)
 
     @property
     def pid(self):
@@ -175,6 +203,8 @@ class Daemon:
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
         status = self.wait_exit()
+        if self.as_unit:
+            self.run_as_root("--restore")
         self.check_sanitizers()
         assert status == 0, f"exit {status} after SIGTERM"
         return self.records()

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A daemon that is not root, as the systemd unit runs it."""
+
+import pathlib
+
+import pytest
+
+from harness.daemon import UNIT_USER
+from harness.records import assert_has
+
+PORT = 8130
+DELAYS = "kernel.task_delayacct"
+COUNTED = "net.netfilter.nf_conntrack_acct"
+
+
+@pytest.fixture
+def delays_off(pair, machine_settings):
+    before = pair.probe.sysctl(DELAYS)
+    pair.probe.sysctl(DELAYS, 0)
+    yield
+    pair.probe.sysctl(DELAYS, before)
+
+
+def status_of(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def make_flow(pair, agent):
+    """A connection of a process that is younger than the daemon."""
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
+    client.connect(name="c", address=pair.PEER4, port=PORT)
+    server.accept(name="s", listener="l")
+    client.close(name="c")
+    server.receive_end(name="s")
+    server.close(name="s")
+    return client
+
+
+def test_it_sees_what_root_sees_and_leaves_the_host_as_it_was(pair, agent, daemon, delays_off):
+    probed = daemon(pair.probe, {"processes": {"delay_accounting": True}}, as_unit=True)
+    status = status_of(probed.pid)
+    assert status["Uid"] == [str(UNIT_USER)] * 4 and status["NoNewPrivs"] == ["1"]
+    assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["1", "1"]
+    client = make_flow(pair, agent)
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {**client.as_end("SRC"), "SRC_PROC_ATTRIBUTION": "trace"})
+    assert "SRC_PROC_PCTG_IOWAIT" in record and record["IN_PKTS"] > 0
+    probed.stop()
+    assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["0", "0"]
+    assert pair.probe.ruleset() == "" and list(probed.state.iterdir()) == [probed.state / "lock"]
+
+
+def test_what_a_killed_one_left_on_is_put_back_by_root(pair, daemon, delays_off):
+    probed = daemon(pair.probe, {"processes": {"delay_accounting": True}}, as_unit=True)
+    probed.kill()
+    assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["1", "1"]
+    probed.run_as_root("--restore")
+    assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["0", "0"]
+
+
+def test_restore_leaves_a_running_daemon_alone(pair, daemon):
+    probed = daemon(pair.probe, as_unit=True)
+    with pytest.raises(AssertionError, match="a procflowd runs with this state directory"):
+        probed.run_as_root("--restore")
+    assert pair.probe.sysctl(COUNTED) == "1"
+    probed.stop()
+
+
+def test_without_preparation_it_says_what_is_missing(pair, daemon, delays_off):
+    """Delay accounting belongs to root: the rest works, I/O wait is told to be unknown."""
+    probed = daemon(pair.probe, {"processes": {"delay_accounting": True}}, as_unit=True,
+                    prepared=False)
+    assert pair.probe.sysctl(DELAYS) == "0" and pair.probe.sysctl(COUNTED) == "1"
+    assert f"{DELAYS} cannot be switched on" in probed.log()
+    probed.stop()
+    assert pair.probe.sysctl(COUNTED) == "0"
