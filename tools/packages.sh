@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # What tools/run and tools/test install and build, and how. To be sourced, with $top set to the tree.
 #
-# One row a need: who needs it (build; test; extra: a test that lacks it skips by name; vm: the
-# kernels under qemu, which need a Debian host), the package
+# One row a need: who needs it (build; test; extra: a test that lacks it skips by name; deb, rpm:
+# tools/package; vm: the kernels under qemu, which need a Debian host), the package
 # on Debian and Ubuntu, the package on Fedora and RHEL ("-": comes with another one).
 packages_table='
 build  gcc                           gcc
@@ -15,7 +15,6 @@ build  libmnl-dev                    libmnl-devel
 build  libnetfilter-conntrack-dev    libnetfilter_conntrack-devel
 build  libnftables-dev               nftables-devel
 build  libproc2-dev                  procps-ng-devel
-build  libssl-dev                    openssl-devel
 build  libsystemd-dev                systemd-devel
 build  libtraceevent-dev             libtraceevent-devel
 build  libyaml-dev                   libyaml-devel
@@ -38,11 +37,18 @@ extra  mandoc                        mandoc
 extra  nginx-light                   nginx-core
 extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
-extra  openssl                       openssl
 extra  systemd                       systemd
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
 extra  ulogd2-json                   -
+deb    debhelper                     -
+deb    dpkg-dev                      -
+deb    fakeroot                      -
+deb    lintian                       -
+deb    mandoc                        -
+deb    systemd                       -
+rpm    rpm                           rpm-build
+rpm    rpmlint                       rpmlint
 vm     busybox-static                -
 vm     kmod                          -
 vm     qemu-system-x86               -

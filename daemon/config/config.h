@@ -22,9 +22,6 @@ enum config_transport {
 	CONFIG_TRANSPORT_STDOUT,
 	CONFIG_TRANSPORT_FILE,
 	CONFIG_TRANSPORT_UDP,
-	CONFIG_TRANSPORT_TCP,
-	CONFIG_TRANSPORT_TLS,
-	CONFIG_TRANSPORT_UNIX,
 };
 enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
 
@@ -64,8 +61,7 @@ struct config_processes {
 	bool package_names;
 };
 
-/* "to:", taken apart: "udp://host:port", "tcp://host:port", "tls://host:port", "file:///path",
- * "unix:///path", "stdout:". */
+/* "to:", taken apart: "udp://host:port", "file:///path", "stdout:". */
 struct config_address {
 	enum config_transport transport;
 	char *host; /* as written, without brackets */
@@ -85,12 +81,7 @@ struct config_exporter {
 	uint32_t queue;		    /* records */
 	uint64_t rotate_size_bytes; /* 0: never */
 	uint32_t rotate_keep;	    /* files */
-	uint64_t reconnect_ns;
-	/* NULL where not given. */
-	char *ca_file, *certificate_file, *key_file, *server_name;
-	char *spool; /* a directory */
-	uint64_t spool_max_bytes;
-	unsigned line, column; /* where it stands in the file, 0 where it does not */
+	unsigned line, column;	    /* where it stands in the file, 0 where it does not */
 };
 
 struct config_log {
