@@ -15,6 +15,7 @@ build  libmnl-dev                    libmnl-devel
 build  libnetfilter-conntrack-dev    libnetfilter_conntrack-devel
 build  libnftables-dev               nftables-devel
 build  libproc2-dev                  procps-ng-devel
+build  libssl-dev                    openssl-devel
 build  libsystemd-dev                systemd-devel
 build  libtraceevent-dev             libtraceevent-devel
 build  libyaml-dev                   libyaml-devel
@@ -37,6 +38,7 @@ extra  mandoc                        mandoc
 extra  nginx-light                   nginx-core
 extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
+extra  openssl                       openssl
 extra  systemd                       systemd
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd

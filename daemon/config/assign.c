@@ -28,6 +28,7 @@ static const struct {
 	[CONFIG_KEY_WORDS] = {"a list", NULL},
 	[CONFIG_KEY_NETWORKS] = {"a list", "[10.0.0.0/8, 2001:db8::/32]"},
 	[CONFIG_KEY_TEXT] = {"a text", NULL},
+	[CONFIG_KEY_PATH] = {"a path", "/etc/procflow/ca.pem"},
 	[CONFIG_KEY_TEMPLATE] = {"a template", NULL},
 	[CONFIG_KEY_ADDRESS] = {"an address", "udp://192.0.2.1:4739, file:///path"},
 };
@@ -182,6 +183,13 @@ static int assign_text(const struct assignment *assignment, const struct config_
 	free(*member);
 	*member = copy;
 	return 0;
+}
+
+static int assign_path(const struct assignment *assignment, const struct config_node *node)
+{
+	if (node->text[0] != '/')
+		return refuse(assignment, node, "is not an absolute path");
+	return assign_text(assignment, node);
 }
 
 static int assign_address(const struct assignment *assignment, const struct config_node *node)
@@ -357,7 +365,8 @@ static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
 	[CONFIG_KEY_COUNT] = assign_number,	 [CONFIG_KEY_BOOL] = assign_bool,
 	[CONFIG_KEY_WORD] = assign_word,	 [CONFIG_KEY_WORDS] = assign_words,
 	[CONFIG_KEY_NETWORKS] = assign_networks, [CONFIG_KEY_TEXT] = assign_text,
-	[CONFIG_KEY_ADDRESS] = assign_address,	 [CONFIG_KEY_TEMPLATE] = assign_template,
+	[CONFIG_KEY_PATH] = assign_path,	 [CONFIG_KEY_ADDRESS] = assign_address,
+	[CONFIG_KEY_TEMPLATE] = assign_template,
 };
 
 int config_key_assign(const struct config_key *key, const struct config_node *node, void *base,
@@ -404,6 +413,7 @@ void config_key_fini(const struct config_key *key, void *base)
 		free(((struct config_prefixes *)member)->items);
 		break;
 	case CONFIG_KEY_TEXT:
+	case CONFIG_KEY_PATH:
 	case CONFIG_KEY_TEMPLATE:
 		free(*(char **)member);
 		break;

@@ -47,6 +47,20 @@ static const char *list_types(unsigned bits, char text[64])
 	return text;
 }
 
+/* "tcp://, tls://" */
+static const char *list_transports(unsigned bits, char text[64])
+{
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; bits >> i; i++)
+		if (bits & 1u << i)
+			length +=
+				(size_t)snprintf(text + length, 64 - length, "%s%s://",
+						 length ? ", " : "", config_transport_get_name(i));
+	return text;
+}
+
 static void check_useless_keys(const struct config_exporter *exporter,
 			       const struct config_key_state states[CONFIG_KEYS_MAX],
 			       struct config_mistakes *mistakes)
@@ -63,6 +77,56 @@ static void check_useless_keys(const struct config_exporter *exporter,
 				    key->name, config_exporter_type_get_name(exporter->type),
 				    list_types(key->only_for, types));
 	}
+}
+
+/* After "to" has its last value. */
+static void check_keys_of_transports(const struct config_exporter *exporter,
+				     const struct config_key_state states[CONFIG_KEYS_MAX],
+				     struct config_mistakes *mistakes)
+{
+	enum config_transport transport = exporter->to.transport;
+	char transports[64];
+
+	for (size_t i = 0; i < config_key_count; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (!states[i].key.line || !key->only_to || key->only_to & 1u << transport ||
+		    (key->only_for && !(key->only_for & 1u << exporter->type)))
+			continue;
+		config_mistakes_add(mistakes, states[i].key,
+				    "exporters.%s: means nothing for %s: (only for %s)", key->name,
+				    config_transport_get_name(transport),
+				    list_transports(key->only_to, transports));
+	}
+}
+
+static void check_tls(const struct config_exporter *exporter, struct config_position place,
+		      struct config_mistakes *mistakes)
+{
+	if (exporter->to.transport != CONFIG_TRANSPORT_TLS)
+		return;
+#if !HAVE_OPENSSL
+	config_mistakes_add(mistakes, place,
+			    "exporters.to: tls:// is not built in (it needs OpenSSL)");
+#endif
+	if (!exporter->certificate_file != !exporter->key_file)
+		config_mistakes_add(mistakes, place,
+				    "exporters: certificate_file and key_file need each other");
+}
+
+static void check_port(struct config_exporter *exporter, const struct config_exporter_kind *kind,
+		       struct config_position place, struct config_mistakes *mistakes)
+{
+	bool is_tls = exporter->to.transport == CONFIG_TRANSPORT_TLS;
+
+	if (!exporter->to.host || exporter->to.port != 0)
+		return;
+	exporter->to.port = is_tls ? kind->default_tls_port : kind->default_port;
+	if (exporter->to.port == 0)
+		config_mistakes_add(mistakes, place,
+				    "exporters.to: type %s has no usual port: %s://%s:PORT",
+				    kind->name, config_transport_get_name(exporter->to.transport),
+				    exporter->to.host);
 }
 
 /* A field of users' own template must have a number in the language; and one that every flow has,
@@ -116,8 +180,12 @@ int config_check_exporter(struct config_exporter *exporter,
 	check_useless_keys(exporter, states, mistakes);
 	if (exporter->type == CONFIG_EXPORTER_IPFIX || exporter->type == CONFIG_EXPORTER_NETFLOW9)
 		check_template(exporter, find_state(states, "exporters", "template"), mistakes);
-	if (!to->key.line && kind->default_to)
-		return config_exporter_complete_address(exporter);
+	if (!to->key.line && kind->default_to) {
+		int r = config_exporter_complete_address(exporter);
+
+		check_keys_of_transports(exporter, states, mistakes);
+		return r;
+	}
 	if (!to->key.line)
 		config_mistakes_add(mistakes, place, "exporters: type %s needs \"to: %s\"",
 				    kind->name, kind->expected_to);
@@ -125,8 +193,11 @@ int config_check_exporter(struct config_exporter *exporter,
 		config_mistakes_add(mistakes, to->value,
 				    "exporters.to: type %s cannot go there (expected %s)",
 				    kind->name, kind->expected_to);
-	if (exporter->to.port == 0)
-		exporter->to.port = kind->default_port;
+	if (!to->good)
+		return 0;
+	check_keys_of_transports(exporter, states, mistakes);
+	check_port(exporter, kind, to->value, mistakes);
+	check_tls(exporter, place, mistakes);
 	return 0;
 }
 

@@ -22,6 +22,9 @@ enum config_transport {
 	CONFIG_TRANSPORT_STDOUT,
 	CONFIG_TRANSPORT_FILE,
 	CONFIG_TRANSPORT_UDP,
+	CONFIG_TRANSPORT_TCP,
+	CONFIG_TRANSPORT_TLS,
+	CONFIG_TRANSPORT_UNIX,
 };
 enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
 
@@ -61,7 +64,8 @@ struct config_processes {
 	bool package_names;
 };
 
-/* "to:", taken apart: "udp://host:port", "file:///path", "stdout:". */
+/* "to:", taken apart: "udp://host:port", "tcp://host:port", "tls://host:port", "file:///path",
+ * "unix:///path", "stdout:". */
 struct config_address {
 	enum config_transport transport;
 	char *host; /* as written, without brackets */
@@ -81,7 +85,12 @@ struct config_exporter {
 	uint32_t queue;		    /* records */
 	uint64_t rotate_size_bytes; /* 0: never */
 	uint32_t rotate_keep;	    /* files */
-	unsigned line, column;	    /* where it stands in the file, 0 where it does not */
+	uint64_t reconnect_ns;
+	/* NULL where not given. */
+	char *ca_file, *certificate_file, *key_file, *server_name;
+	char *spool; /* a directory */
+	uint64_t spool_max_bytes;
+	unsigned line, column; /* where it stands in the file, 0 where it does not */
 };
 
 struct config_log {

@@ -10,6 +10,8 @@ struct layout {
 	const char *comment, *first, *other;
 };
 
+enum { TLS = 1u << CONFIG_TRANSPORT_TLS };
+
 static const struct layout of_section = {"  # ", "  ", "  "};
 static const struct layout of_exporter = {"    # ", "  - ", "    "};
 static const struct layout of_shown_exporter = {"  #   # ", "  # - ", "  #   "};
@@ -38,11 +40,18 @@ static void write_choices(struct buffer *out, const char *start, const struct co
 	buffer_add_byte(out, '\n');
 }
 
+/* What has a use for some transports only, or no default, is shown as a comment. */
 static void write_key(struct buffer *out, const struct layout *layout, bool is_first,
 		      const struct config_key *key, const char *value)
 {
-	buffer_add_format(out, "%s%s: %s\n", is_first ? layout->first : layout->other, key->name,
-			  value);
+	buffer_add_format(out, "%s%s%s: %s\n", is_first ? layout->first : layout->other,
+			  key->only_to || key->example_text ? "# " : "", key->name, value);
+}
+
+static bool has_use(const struct config_key *key, const struct config_exporter_kind *kind)
+{
+	return (!key->only_for || key->only_for & 1u << kind->type) &&
+	       (!key->only_to || key->only_to & kind->transports);
 }
 
 static void write_section(struct buffer *out, const struct config_section *section)
@@ -70,14 +79,15 @@ static void write_exporter(struct buffer *out, const struct config_exporter_kind
 		const struct config_key *key = &config_keys[i];
 		const char *value = key->default_text;
 
-		if (!config_key_is_of_exporter(key) ||
-		    (key->only_for && !(key->only_for & 1u << kind->type)))
+		if (!config_key_is_of_exporter(key) || !has_use(key, kind))
 			continue;
+		if (!value)
+			value = key->example_text;
 		if (!value)
 			value = strcmp(key->name, "name") == 0	 ? name
 				: strcmp(key->name, "type") == 0 ? kind->name
 								 : kind->example_to;
-		if (!is_shown_only || key->only_for) {
+		if (!is_shown_only || key->only_for || (key->only_to & TLS)) {
 			write_comment(out, layout->comment, key->comment);
 			write_choices(out, layout->comment, key);
 		}

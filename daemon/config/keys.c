@@ -45,7 +45,9 @@ static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
 						 {"stderr", LOG_TARGET_STDERR},
 						 {NULL, 0}};
 
-#define MESSAGES (1u << CONFIG_EXPORTER_NETFLOW9 | 1u << CONFIG_EXPORTER_IPFIX)
+#define TO(name)    (1u << CONFIG_TRANSPORT_##name)
+#define CONNECTIONS (TO(TCP) | TO(TLS) | TO(UNIX))
+#define MESSAGES    (1u << CONFIG_EXPORTER_NETFLOW9 | 1u << CONFIG_EXPORTER_IPFIX)
 
 #define KEY(section_, member, name_, type_)                                                        \
 	.section = #section_, .name = name_, .type = CONFIG_KEY_##type_,                           \
@@ -126,9 +128,12 @@ const struct config_key config_keys[] = {
 		 "Shows in the log and in status. Without it: the type, with -2, -3 where taken."},
 	{EXPORTER_KEY(type, "type", WORD), .words = exporter_types,
 	 .comment = "The language that the collector speaks."},
-	{EXPORTER_KEY(to, "to", ADDRESS), .comment = "Where to: file:///path or stdout: for json; "
-						     "udp://HOST:PORT for netflow9 and ipfix\n"
-						     "(ports 2055 and 4739 where none is given)."},
+	{EXPORTER_KEY(to, "to", ADDRESS),
+	 .comment = "Where to: file:///path, stdout:, unix:///path, tcp:// or udp://HOST:PORT for "
+		    "json;\n"
+		    "udp://HOST:PORT for netflow9 and ipfix (ports 2055 and 4739 where none is "
+		    "given);\n"
+		    "tcp:// or tls://HOST:PORT for ipfix (ports 4739 and 4740)."},
 	{EXPORTER_KEY(template_name, "template", TEMPLATE), .default_text = "procflow",
 	 .words = templates, .only_for = MESSAGES,
 	 .comment =
@@ -164,6 +169,30 @@ const struct config_key config_keys[] = {
 	{EXPORTER_KEY(rotate_keep, "rotate_keep", COUNT), .default_text = "5", .least = "0",
 	 .most = "1000", .unit = "files", .only_for = 1u << CONFIG_EXPORTER_JSON,
 	 .comment = "So many old files stay."},
+	{EXPORTER_KEY(reconnect_ns, "reconnect", DURATION), .default_text = "60s", .least = "100ms",
+	 .most = "1d", .only_to = CONNECTIONS,
+	 .comment = "The longest time between two attempts to connect; for ipfix the only one, as\n"
+		    "RFC 7011 10.4.4 asks."},
+	{EXPORTER_KEY(ca_file, "ca_file", PATH), .only_to = TO(TLS),
+	 .example_text = "/etc/procflow/ca.pem",
+	 .comment = "Who may have signed the collector's certificate (PEM); without it, those the\n"
+		    "system trusts."},
+	{EXPORTER_KEY(certificate_file, "certificate_file", PATH), .only_to = TO(TLS),
+	 .example_text = "/etc/procflow/probe.pem",
+	 .comment = "Our own certificate with what belongs to its chain (PEM) ..."},
+	{EXPORTER_KEY(key_file, "key_file", PATH), .only_to = TO(TLS),
+	 .example_text = "/etc/procflow/probe.key",
+	 .comment = "... and its key; nobody but its owner may have access to the file."},
+	{EXPORTER_KEY(server_name, "server_name", TEXT), .only_to = TO(TLS),
+	 .example_text = "collector.example.net",
+	 .comment = "The name in the collector's certificate, where it is not the host in \"to\"."},
+	{EXPORTER_KEY(spool, "spool", PATH), .only_to = TO(FILE) | CONNECTIONS,
+	 .example_text = "/var/lib/procflow/spool",
+	 .comment =
+		 "A directory: what the collector cannot take waits on disk, over restarts too."},
+	{EXPORTER_KEY(spool_max_bytes, "spool_max", SIZE), .default_text = "1GiB", .least = "1MiB",
+	 .most = "1000000G", .only_to = TO(FILE) | CONNECTIONS,
+	 .comment = "At most so much of it; then the oldest makes room, and is counted."},
 
 	{KEY(log, level, "level", WORD), .default_text = "notice", .words = log_levels,
 	 .comment = "The least important lines that are written."},
@@ -189,20 +218,21 @@ static const struct config_exporter_kind exporter_kinds[] = {
 	 .type = CONFIG_EXPORTER_JSON,
 	 .default_to = "file:///var/log/procflow/flows.json",
 	 .example_to = "file:///var/log/procflow/flows.json",
-	 .expected_to = "stdout: or file:///path",
-	 .transports = 1u << CONFIG_TRANSPORT_STDOUT | 1u << CONFIG_TRANSPORT_FILE},
+	 .expected_to = "stdout:, file:///path, unix:///path, tcp:// or udp://HOST:PORT",
+	 .transports = TO(STDOUT) | TO(FILE) | TO(UNIX) | TO(TCP) | TO(UDP)},
 	{.name = "netflow9",
 	 .type = CONFIG_EXPORTER_NETFLOW9,
 	 .example_to = "udp://192.0.2.1:2055",
 	 .expected_to = "udp://HOST:PORT",
-	 .transports = 1u << CONFIG_TRANSPORT_UDP,
+	 .transports = TO(UDP),
 	 .default_port = 2055},
 	{.name = "ipfix",
 	 .type = CONFIG_EXPORTER_IPFIX,
 	 .example_to = "udp://192.0.2.1:4739",
-	 .expected_to = "udp://HOST:PORT",
-	 .transports = 1u << CONFIG_TRANSPORT_UDP,
-	 .default_port = 4739},
+	 .expected_to = "udp://, tcp:// or tls://HOST:PORT",
+	 .transports = TO(UDP) | TO(TCP) | TO(TLS),
+	 .default_port = 4739,
+	 .default_tls_port = 4740},
 };
 
 const struct config_section *config_section_find(const char *name)
@@ -228,6 +258,17 @@ const struct config_exporter_kind *config_exporter_kind_find(enum config_exporte
 		if (exporter_kinds[i].type == type)
 			return &exporter_kinds[i];
 	return NULL;
+}
+
+const char *config_transport_get_name(enum config_transport transport)
+{
+	static const char *const names[] = {
+		[CONFIG_TRANSPORT_STDOUT] = "stdout", [CONFIG_TRANSPORT_FILE] = "file",
+		[CONFIG_TRANSPORT_UDP] = "udp",	      [CONFIG_TRANSPORT_TCP] = "tcp",
+		[CONFIG_TRANSPORT_TLS] = "tls",	      [CONFIG_TRANSPORT_UNIX] = "unix",
+	};
+
+	return names[transport];
 }
 
 const char *config_exporter_type_get_name(enum config_exporter_type type)

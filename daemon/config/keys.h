@@ -20,6 +20,7 @@ enum config_key_type {
 	CONFIG_KEY_NETWORKS, /* struct config_prefixes: a list */
 	CONFIG_KEY_TEXT,     /* char *: one of "words" where there are any */
 	CONFIG_KEY_ADDRESS,  /* struct config_address */
+	CONFIG_KEY_PATH,     /* char *, absolute */
 	CONFIG_KEY_TEMPLATE, /* char *: one of "words", or names of fields as "%NAME %NAME" */
 	CONFIG_KEY_TYPES,    /* how many there are */
 };
@@ -35,10 +36,12 @@ struct config_key {
 	enum config_key_type type;
 	size_t offset;		  /* in struct config; in struct config_exporter for "exporters" */
 	const char *default_text; /* as it would stand in the file; NULL where others decide */
+	const char *example_text; /* in the example file, where there is no default */
 	const char *least, *most; /* of numbers, as they would stand in the file */
 	const char *unit;	  /* of counts */
 	const struct config_word *words;
 	unsigned only_for; /* bits of exporter types that have a use for it; 0: all */
+	unsigned only_to;  /* bits of transports that have a use for it; 0: all */
 	const char *comment;
 };
 
@@ -55,7 +58,7 @@ struct config_exporter_kind {
 	const char *expected_to; /* for people */
 	const char *service;	 /* what brings records there is a shared object of that name */
 	unsigned transports;	 /* bits */
-	uint16_t default_port;
+	uint16_t default_port, default_tls_port;
 };
 
 extern const struct config_key config_keys[];
@@ -76,4 +79,6 @@ bool config_key_is_of_exporter(const struct config_key *key);
 /* The names, into "names" (room for CONFIG_KEYS_MAX), for text_find_nearest(); returns how many. */
 size_t config_section_list_names(const char *names[CONFIG_KEYS_MAX]);
 size_t config_key_list_names(const char *section, const char *names[CONFIG_KEYS_MAX]);
+/* "tcp", as in "tcp://". */
+const char *config_transport_get_name(enum config_transport transport);
 size_t config_key_list_words(const struct config_key *key, const char *names[CONFIG_KEYS_MAX]);

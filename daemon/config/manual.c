@@ -33,10 +33,15 @@ static void write_text(struct buffer *out, const char *text)
 }
 
 static const char *const type_names[CONFIG_KEY_TYPES] = {
-	[CONFIG_KEY_DURATION] = "duration",  [CONFIG_KEY_SIZE] = "size",
-	[CONFIG_KEY_COUNT] = "count",	     [CONFIG_KEY_BOOL] = "true | false",
-	[CONFIG_KEY_NETWORKS] = "[network]", [CONFIG_KEY_TEXT] = "text",
-	[CONFIG_KEY_ADDRESS] = "address",    [CONFIG_KEY_TEMPLATE] = "template | fields",
+	[CONFIG_KEY_DURATION] = "duration",
+	[CONFIG_KEY_SIZE] = "size",
+	[CONFIG_KEY_COUNT] = "count",
+	[CONFIG_KEY_BOOL] = "true | false",
+	[CONFIG_KEY_NETWORKS] = "[network]",
+	[CONFIG_KEY_TEXT] = "text",
+	[CONFIG_KEY_PATH] = "path",
+	[CONFIG_KEY_ADDRESS] = "address",
+	[CONFIG_KEY_TEMPLATE] = "template | fields",
 };
 
 /* What may stand behind the name. */
@@ -71,6 +76,20 @@ static void write_exporter_types(struct buffer *out, const struct config_key *ke
 	buffer_add_text(out, "\nonly.\n");
 }
 
+static void write_transports(struct buffer *out, const struct config_key *key)
+{
+	const char *before = "To";
+
+	for (unsigned i = 0; key->only_to >> i; i++) {
+		if (!(key->only_to & 1u << i))
+			continue;
+		buffer_add_format(out, "%s\n.Cm %s", before, config_transport_get_name(i));
+		before = "\nand";
+	}
+	if (key->only_to)
+		buffer_add_text(out, "\nonly.\n");
+}
+
 /* The default and the limits, as one sentence. */
 static void write_limits(struct buffer *out, const struct config_key *key)
 {
@@ -96,6 +115,7 @@ static void write_section(struct buffer *out, const struct config_section *secti
 		write_value(out, key);
 		write_text(out, key->comment);
 		write_exporter_types(out, key);
+		write_transports(out, key);
 		write_limits(out, key);
 	}
 	buffer_add_text(out, ".El\n");

@@ -12,6 +12,9 @@
 #include "base/macros.h"
 #include "base/text.h"
 
+/* sun_path with its end, unix(7). */
+enum { LONGEST_SOCKET_PATH = 107 };
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -155,9 +158,9 @@ static bool is_host(struct text host)
 	return host.length > 0;
 }
 
-static int parse_udp(const char *text, struct config_address *ret, const char **ret_reason)
+static int parse_host(const char *text, struct config_address *ret, const char **ret_reason)
 {
-	struct config_address address = {.transport = CONFIG_TRANSPORT_UDP};
+	struct config_address address = {.transport = ret->transport};
 	struct text host;
 	const char *behind;
 
@@ -179,9 +182,9 @@ static int parse_udp(const char *text, struct config_address *ret, const char **
 	return 0;
 }
 
-static int parse_file(const char *text, struct config_address *ret, const char **ret_reason)
+static int parse_path(const char *text, struct config_address *ret, const char **ret_reason)
 {
-	struct config_address address = {.transport = CONFIG_TRANSPORT_FILE};
+	struct config_address address = {.transport = ret->transport};
 	size_t length = strlen(text);
 
 	if (text[0] != '/') {
@@ -192,6 +195,10 @@ static int parse_file(const char *text, struct config_address *ret, const char *
 		*ret_reason = "the path names a directory, not a file";
 		return CONFIG_VALUE_E_FORM;
 	}
+	if (ret->transport == CONFIG_TRANSPORT_UNIX && length > LONGEST_SOCKET_PATH) {
+		*ret_reason = "the path of a socket has at most 107 bytes";
+		return CONFIG_VALUE_E_FORM;
+	}
 	address.path = strdup(text);
 	if (!address.path)
 		return -ENOMEM;
@@ -199,16 +206,36 @@ static int parse_file(const char *text, struct config_address *ret, const char *
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	enum config_transport transport;
+	int (*parse)(const char *text, struct config_address *ret, const char **ret_reason);
+} schemes[] = {
+	{"udp", CONFIG_TRANSPORT_UDP, parse_host},   {"tcp", CONFIG_TRANSPORT_TCP, parse_host},
+	{"tls", CONFIG_TRANSPORT_TLS, parse_host},   {"file", CONFIG_TRANSPORT_FILE, parse_path},
+	{"unix", CONFIG_TRANSPORT_UNIX, parse_path},
+};
+
 int config_parse_address(const char *text, struct config_address *ret, const char **ret_reason)
 {
 	if (strcmp(text, "stdout:") == 0) {
 		*ret = (struct config_address){.transport = CONFIG_TRANSPORT_STDOUT};
 		return 0;
 	}
-	if (strncmp(text, "udp://", 6) == 0)
-		return parse_udp(text + 6, ret, ret_reason);
-	if (strncmp(text, "file://", 7) == 0)
-		return parse_file(text + 7, ret, ret_reason);
-	*ret_reason = "expected stdout:, file:///path or udp://HOST:PORT";
+	for (size_t i = 0; i < array_length(schemes); i++) {
+		size_t length = strlen(schemes[i].name);
+		struct config_address address = {.transport = schemes[i].transport};
+		int r;
+
+		if (strncmp(text, schemes[i].name, length) != 0 ||
+		    strncmp(text + length, "://", 3) != 0)
+			continue;
+		r = schemes[i].parse(text + length + 3, &address, ret_reason);
+		if (r == 0)
+			*ret = address;
+		return r;
+	}
+	*ret_reason = "expected stdout:, file:///path, unix:///path, or udp://, tcp:// or "
+		      "tls://HOST:PORT";
 	return CONFIG_VALUE_E_FORM;
 }

@@ -20,6 +20,10 @@ int transport_open(const struct config_address *to, const char *log_name,
 		return transport_file_open(to, log_name, rotation, ret);
 	case CONFIG_TRANSPORT_UDP:
 		return transport_udp_open(to, log_name, ret);
+	case CONFIG_TRANSPORT_TCP:
+	case CONFIG_TRANSPORT_TLS:
+	case CONFIG_TRANSPORT_UNIX:
+		break; /* delivery_stream.h */
 	}
 	return -EINVAL;
 }

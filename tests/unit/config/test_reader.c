@@ -277,7 +277,7 @@ static const struct bad_case exporter_cases[] = {
 	 "      - type: text\n"
 	 "              ^\n"},
 	{"exporters:\n  - type: ipfix\n", "f:2:5: exporters: type ipfix needs \"to: "
-					  "udp://HOST:PORT\"\n"
+					  "udp://, tcp:// or tls://HOST:PORT\"\n"
 					  "      - type: ipfix\n"
 					  "        ^\n"},
 	{"exporters:\n  - json\n  -\n",
@@ -287,13 +287,34 @@ static const struct bad_case exporter_cases[] = {
 	 "f:3:4: exporters: expected the keys of an exporter (\"- type: json\"), found nothing\n"
 	 "      -\n"
 	 "       ^\n"},
-	{"exporters:\n  - {type: json, to: 'udp://a'}\n  - {type: ipfix, to: 'stdout:'}\n",
-	 "f:2:22: exporters.to: type json cannot go there (expected stdout: or file:///path)\n"
-	 "      - {type: json, to: 'udp://a'}\n"
+	{"exporters:\n  - {type: json, to: 'tls://a'}\n  - {type: ipfix, to: 'stdout:'}\n",
+	 "f:2:22: exporters.to: type json cannot go there (expected stdout:, file:///path, "
+	 "unix:///path, tcp:// or udp://HOST:PORT)\n"
+	 "      - {type: json, to: 'tls://a'}\n"
 	 "                         ^\n"
-	 "f:3:23: exporters.to: type ipfix cannot go there (expected udp://HOST:PORT)\n"
+	 "f:2:22: exporters.to: type json has no usual port: tls://a:PORT\n"
+	 "      - {type: json, to: 'tls://a'}\n"
+	 "                         ^\n"
+	 "f:3:23: exporters.to: type ipfix cannot go there (expected udp://, tcp:// or "
+	 "tls://HOST:PORT)\n"
 	 "      - {type: ipfix, to: 'stdout:'}\n"
 	 "                          ^\n"},
+	{"exporters:\n  - {type: json, to: 'tcp://a'}\n",
+	 "f:2:22: exporters.to: type json has no usual port: tcp://a:PORT\n"
+	 "      - {type: json, to: 'tcp://a'}\n"
+	 "                         ^\n"},
+	{"exporters:\n  - type: ipfix\n    to: udp://a\n    spool: /s\n    ca_file: ca\n",
+	 "f:4:5: exporters.spool: means nothing for udp: (only for file://, tcp://, tls://, "
+	 "unix://)\n"
+	 "        spool: /s\n"
+	 "        ^\n"
+	 "f:5:5: exporters.ca_file: means nothing for udp: (only for tls://)\n"
+	 "        ca_file: ca\n"
+	 "        ^\n"
+	 "f:5:14: exporters.ca_file: \"ca\" is not an absolute path (expected e.g. "
+	 "/etc/procflow/ca.pem)\n"
+	 "        ca_file: ca\n"
+	 "                 ^\n"},
 	{"exporters:\n  - type: json\n    to: file://flows.json\n",
 	 "f:3:9: exporters.to: \"file://flows.json\" is not an address: the path is not absolute "
 	 "(file:///path, three slashes)\n"

@@ -154,6 +154,9 @@ static void test_addresses(unused void **state)
 		{"udp://[2001:db8::1]:9", CONFIG_TRANSPORT_UDP, "2001:db8::1", NULL, 9},
 		{"udp://[fe80::1%eth0]", CONFIG_TRANSPORT_UDP, "fe80::1%eth0", NULL, 0},
 		{"udp://nf.example.net:65535", CONFIG_TRANSPORT_UDP, "nf.example.net", NULL, 65535},
+		{"tcp://[::1]:5", CONFIG_TRANSPORT_TCP, "::1", NULL, 5},
+		{"tls://c.example.net", CONFIG_TRANSPORT_TLS, "c.example.net", NULL, 0},
+		{"unix:///run/c.sock", CONFIG_TRANSPORT_UNIX, NULL, "/run/c.sock", 0},
 	};
 
 	for (size_t i = 0; i < array_length(cases); i++) {
@@ -184,7 +187,13 @@ static void test_wrong_addresses_have_a_reason(unused void **state)
 		{"", "expected stdout:"},
 		{"stdout", "expected stdout:"},
 		{"stdout:x", "expected stdout:"},
-		{"tcp://a:1", "expected stdout:"},
+		{"sctp://a:1", "expected stdout:"},
+		{"tcp:a:1", "expected stdout:"},
+		{"tcp://", "host is missing"},
+		{"unix://c.sock", "not absolute"},
+		{"unix:///0123456789012345678901234567890123456789012345678901234567890123456789"
+		 "01234567890123456789012345678901234567",
+		 "107 bytes"},
 		{"192.0.2.1:2055", "expected stdout:"},
 		{"file://flows.json", "not absolute"},
 		{"file:flows.json", "expected stdout:"},
