@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* The formats of lines, byte for byte: json.golden and text.golden are what the exporters write for
+/* The formats of lines, byte for byte: ecs.golden, json.golden and text.golden are what the exporters write for
  * the records of records.h. */
 
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "export/ecs.h"
 #include "export/json.h"
 #include "export/text_table.h"
 #include "records.h"
@@ -59,6 +60,20 @@ static void test_json(unused void **state)
 	compare("json.golden", &lines);
 }
 
+static void test_ecs(unused void **state)
+{
+	struct buffer lines;
+
+	buffer_init(&lines);
+	for (unsigned i = 0; i < RECORDS_COUNT; i++) {
+		struct flow_record record = records_make(i);
+
+		record.number = i + 1;
+		assert_int_equal(ecs_encode_record(&lines, &record), 0);
+	}
+	compare("ecs.golden", &lines);
+}
+
 static void test_text(unused void **state)
 {
 	struct text_table table = {.width = TEXT_TABLE_WIDTH};
@@ -77,6 +92,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_ecs),
 		cmocka_unit_test(test_text),
 	};
 
