@@ -11,6 +11,8 @@ build  libc6-dev                     glibc-devel
 build  meson                         meson
 build  ninja-build                   ninja-build
 build  pkg-config                    pkgconf-pkg-config
+build  libcurl4-openssl-dev          libcurl-devel
+build  libjansson-dev                jansson-devel
 build  libmnl-dev                    libmnl-devel
 build  libnetfilter-conntrack-dev    libnetfilter_conntrack-devel
 build  libnftables-dev               nftables-devel
@@ -19,8 +21,8 @@ build  libssl-dev                    openssl-devel
 build  libsystemd-dev                systemd-devel
 build  libtraceevent-dev             libtraceevent-devel
 build  libyaml-dev                   libyaml-devel
+build  zlib1g-dev                    zlib-devel
 test   libcmocka-dev                 libcmocka-devel
-test   libjansson-dev                jansson-devel
 test   clang                         clang
 test   libclang-rt-dev               compiler-rt
 test   -                             libasan

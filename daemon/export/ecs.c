@@ -29,6 +29,7 @@ enum ecs_kind {
 	ECS_VALUE,  /* the field as it stands in JSON */
 	ECS_PORT,   /* where the protocol has ports */
 	ECS_STRING, /* a number, in quotes */
+	ECS_MAC,    /* with dashes, RFC 7042 2.1 */
 	ECS_DATE,   /* milliseconds since 1970 */
 	ECS_RAW,    /* a constant */
 	ECS_EVENT_TYPE,
@@ -104,9 +105,11 @@ static const struct ecs_row rows[] = {
 	ROW("network", "transport", ECS_TRANSPORT, PROTOCOL),
 	ROW("network", "bytes", ECS_ALL_BYTES, IN_BYTES),
 	ROW("network", "packets", ECS_ALL_PACKETS, IN_PKTS),
+	ROW("network.vlan", "id", ECS_STRING, SRC_VLAN),
 	END_ROWS("", SRC, true),
 	ROW("source", "ip", ECS_VALUE, IPV4_SRC_ADDR),
 	ROW("source", "ip", ECS_VALUE, IPV6_SRC_ADDR),
+	ROW("source", "mac", ECS_MAC, IN_SRC_MAC),
 	ROW("source", "port", ECS_PORT, L4_SRC_PORT),
 	ROW("source", "bytes", ECS_VALUE, IN_BYTES),
 	ROW("source", "packets", ECS_VALUE, IN_PKTS),
@@ -116,6 +119,7 @@ static const struct ecs_row rows[] = {
 	END_ROWS("source.", SRC, false),
 	ROW("destination", "ip", ECS_VALUE, IPV4_DST_ADDR),
 	ROW("destination", "ip", ECS_VALUE, IPV6_DST_ADDR),
+	ROW("destination", "mac", ECS_MAC, OUT_DST_MAC),
 	ROW("destination", "port", ECS_PORT, L4_DST_PORT),
 	ROW("destination", "bytes", ECS_VALUE, OUT_BYTES),
 	ROW("destination", "packets", ECS_VALUE, OUT_PKTS),
@@ -139,6 +143,9 @@ static const bool has_name[FIELD_COUNT] = {
 	HAS_NAME(IPV4_DST_ADDR),
 	HAS_NAME(IPV6_DST_ADDR),
 	HAS_NAME(L4_DST_PORT),
+	HAS_NAME(IN_SRC_MAC),
+	HAS_NAME(OUT_DST_MAC),
+	HAS_NAME(SRC_VLAN),
 	HAS_NAME(POST_NAT_SRC_IPV4_ADDR),
 	HAS_NAME(POST_NAT_DST_IPV4_ADDR),
 	HAS_NAME(POST_NAT_SRC_IPV6_ADDR),
@@ -289,6 +296,16 @@ static char *add_date(char *at, uint64_t epoch_ms)
 	return at;
 }
 
+static char *add_mac(char *at, const struct field *field, const struct flow_record *record)
+{
+	char *end = json_value_add(at, field, record);
+
+	for (; at < end; at++)
+		if (*at == ':')
+			*at = '-';
+	return end;
+}
+
 static char *add_row(char *at, const struct ecs_row *row, const struct field *field,
 		     const struct flow_record *record)
 {
@@ -301,6 +318,8 @@ static char *add_row(char *at, const struct ecs_row *row, const struct field *fi
 		at = digits_add_decimal(at, field_get_unsigned(field, record));
 		*at++ = '"';
 		return at;
+	case ECS_MAC:
+		return add_mac(at, field, record);
 	case ECS_DATE:
 		return add_date(at, field_get_unsigned(field, record));
 	case ECS_RAW:

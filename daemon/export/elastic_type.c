@@ -24,6 +24,8 @@ struct elastic_type elastic_type_of(const struct field *field)
 			return (struct elastic_type){"date", "epoch_millis"};
 		/* There are no unsigned ones but of 64 bits. */
 		return (struct elastic_type){field->size < 4 ? "integer" : "long", NULL};
+	case FIELD_KIND_LATENCY:
+		return (struct elastic_type){"float", NULL};
 	default:
 		return (struct elastic_type){"keyword", NULL};
 	}

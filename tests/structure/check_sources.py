@@ -28,6 +28,11 @@ LIBRARIES = {
     "traceevent/": {"sources"},
     "libproc2/": {"process"},
     "proc/": {"process"},
+    "curl/": {"export"},
+    "jansson.h": {"export"},
+    "librdkafka/": {"export"},
+    "zlib.h": {"export"},
+    "zmq.h": {"export"},
 }
 MAX_LINES = 800
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.MULTILINE)

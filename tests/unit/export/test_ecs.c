@@ -176,6 +176,8 @@ static void check_value(const struct names *names, const char *path, json_t *val
 	type = names->types[at];
 	if (strcmp(type, "long") == 0 || strcmp(type, "integer") == 0)
 		assert_true(json_is_integer(value));
+	else if (strcmp(type, "float") == 0)
+		assert_true(json_is_real(value));
 	else if (strcmp(type, "boolean") == 0)
 		assert_true(json_is_boolean(value));
 	else

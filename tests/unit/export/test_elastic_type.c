@@ -27,6 +27,8 @@ static void test_types(unused void **state)
 	check(FIELD_DST_PROC_START_MILLISECONDS, "date", "epoch_millis");
 	check(FIELD_SRC_PROC_NAME, "keyword", NULL);
 	check(FIELD_DST_PROC_ATTRIBUTION, "keyword", NULL);
+	check(FIELD_IN_SRC_MAC, "keyword", NULL);
+	check(FIELD_CLIENT_NW_LATENCY_MS, "float", NULL);
 }
 
 int main(void)
