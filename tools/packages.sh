@@ -15,6 +15,7 @@ build  libcurl4-openssl-dev          libcurl-devel
 build  libjansson-dev                jansson-devel
 build  libmnl-dev                    libmnl-devel
 build  libnetfilter-conntrack-dev    libnetfilter_conntrack-devel
+build  libnetfilter-log-dev          libnetfilter_log-devel
 build  libnftables-dev               nftables-devel
 build  libproc2-dev                  procps-ng-devel
 build  libssl-dev                    openssl-devel

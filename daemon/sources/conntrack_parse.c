@@ -20,7 +20,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "netlink/attribute.h"
-#include "netlink/attribute.h"
 
 DEFINE_CLEANUP(struct nf_conntrack *, nfct_destroy);
 
@@ -411,6 +410,22 @@ int conntrack_parse(const struct nlmsghdr *message, bool is_answer,
 	set_times(&reading, context);
 	*ret = *event;
 	return CONNTRACK_PARSED;
+}
+
+int conntrack_parse_entry(const struct nlattr *nest, uint8_t family, struct flow_key *ret_key,
+			  uint32_t *ret_id)
+{
+	struct reading reading = {.event.key.family = family};
+
+	netlink_for_each_nested (attribute, nest) {
+		if (!read_attribute(attribute, &reading))
+			return -EBADMSG;
+	}
+	if (!reading.has_original)
+		return -EBADMSG;
+	*ret_key = reading.event.key;
+	*ret_id = reading.event.conntrack_id;
+	return 0;
 }
 
 static struct nlmsghdr *encode_header(void *buffer, uint8_t family)

@@ -29,6 +29,11 @@ enum {
 int conntrack_parse(const struct nlmsghdr *message, bool is_answer,
 		    const struct conntrack_parse_context *context, struct flow_event *ret);
 
+/* An entry that stands within another message (NFULA_CT): its key and its id, 0 where it has none. 0, or
+ * -EBADMSG. */
+int conntrack_parse_entry(const struct nlattr *nest, uint8_t family, struct flow_key *ret_key,
+			  uint32_t *ret_id);
+
 /* Writes the request for one entry (IPCTNL_MSG_CT_GET) into "buffer" (512 bytes). NULL when memory
  * ran out. */
 struct nlmsghdr *conntrack_encode_query(void *buffer, const struct flow_key *key);

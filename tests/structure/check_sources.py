@@ -22,6 +22,7 @@ HAS_NEIGHBOURS = [neighbours for _, neighbours in LAYERS]
 LIBRARIES = {
     "libmnl/": {"netlink", "sources", "attribution", "process"},
     "libnetfilter_conntrack/": {"sources"},
+    "libnetfilter_log/": {"sources"},
     "nftables/": {"sources"},
     "yaml.h": {"config"},
     "systemd/": {"runtime"},
