@@ -348,6 +348,13 @@ static void describe_end(struct pipeline *pipeline, const struct flow *flow,
 		process_table_find_parent_package(pipeline->parts.processes, ret->identity);
 }
 
+static void count_end(struct pipeline *pipeline, const struct flow_end *end)
+{
+	pipeline->counters.ends[end->method]++;
+	if (end->method == OWNERSHIP_NONE)
+		pipeline->counters.ends_unknown[end->reason]++;
+}
+
 static bool is_wanted(const struct pipeline *pipeline, const struct flow *flow)
 {
 	return !pipeline->config.only_local || flow->src.method != OWNERSHIP_REMOTE ||
@@ -377,6 +384,8 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 	describe_end(pipeline, flow, &flow->dst, report->end_ns, now_ns, &dst);
 	record_builder_build(flow, report, &src, &dst, clock_wall_offset_ns(), &record);
 	pipeline->counters.records++;
+	count_end(pipeline, &flow->src);
+	count_end(pipeline, &flow->dst);
 	for (size_t i = 0; i < pipeline->parts.exporter_count; i++)
 		exporter_export(pipeline->parts.exporters[i], &record);
 	if (report->is_last)

@@ -34,6 +34,8 @@ struct pipeline_counters {
 	uint64_t records;	   /* handed to the exporters */
 	uint64_t records_filtered; /* flows.only_local */
 	uint64_t flows_filtered;   /* flows.include, flows.exclude */
+	/* Ends of flows in records, by the method and the reason. */
+	uint64_t ends[OWNERSHIP_METHOD_COUNT], ends_unknown[OWNERSHIP_REASON_COUNT];
 	uint64_t retries, retries_better;
 	uint64_t retries_dropped; /* no memory to remember them */
 };

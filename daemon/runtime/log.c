@@ -28,6 +28,7 @@ static struct {
 	enum log_level level;
 	bool journal;
 	struct place places[PLACES];
+	uint64_t held_back;
 } sink = {.level = LOG_LEVEL_NOTICE};
 
 static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
@@ -83,7 +84,13 @@ static bool is_allowed(enum log_level level, const char *module, const char *for
 		return true;
 	}
 	place->held_back++;
+	sink.held_back++;
 	return false;
+}
+
+uint64_t log_get_held_back(void)
+{
+	return sink.held_back;
 }
 
 void log_flush(void)

@@ -12,6 +12,7 @@
  * Each file says who it is before it includes this header: #define LOG_MODULE "conntrack" */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -29,6 +30,9 @@ void log_configure(enum log_level level, enum log_target target);
 bool log_is_on(enum log_level level);
 /* Tells how many lines were held back so far and not told; called at exit. */
 void log_flush(void);
+
+/* Lines that were held back since the start, told or not. */
+uint64_t log_get_held_back(void);
 
 void log_write(enum log_level level, const char *module, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
