@@ -17,6 +17,7 @@
 #include "export/exporter.h"
 #include "pipeline.h"
 #include "process/process_table.h"
+#include "reporting.h"
 #include "runtime/loop.h"
 #include "runtime/open_files.h"
 #include "sources/conntrack.h"
@@ -54,6 +55,7 @@ struct daemon {
 	size_t exporter_count;
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
+	struct reporting *reporting;
 	struct loop_source *sweep_timer, *sample_timer, *attribution_timer, *stop_timer;
 	struct loop_source *address_source, *exit_source;
 	struct loop_source *signals[4];
@@ -417,6 +419,24 @@ static int open_pipeline(struct daemon *daemon)
 	return pipeline_new(daemon->config, &parts, &daemon->pipeline);
 }
 
+static int open_reporting(struct daemon *daemon)
+{
+	struct counters_parts parts = {
+		.config = daemon->config,
+		.pipeline = daemon->pipeline,
+		.conntrack = daemon->conntrack,
+		.trace = daemon->trace,
+		.attribution = daemon->attribution,
+		.processes = daemon->processes,
+		.exporters = daemon->exporters,
+		.exporter_count = daemon->exporter_count,
+		.proc_fd = daemon->proc_fd,
+		.start_ns = clock_now_ns(),
+	};
+
+	return reporting_new(daemon->loop, &parts, &daemon->reporting);
+}
+
 static void raise_open_files(void)
 {
 	uint64_t limit;
@@ -454,7 +474,10 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	r = open_pipeline(daemon);
 	if (r < 0)
 		return r;
-	return open_conntrack(daemon);
+	r = open_conntrack(daemon);
+	if (r < 0)
+		return r;
+	return open_reporting(daemon);
 }
 
 int daemon_new(const struct daemon_options *options, struct daemon **ret)
@@ -493,6 +516,7 @@ void daemon_free(struct daemon *daemon)
 	loop_source_free(daemon->exit_source);
 	for (size_t i = 0; i < array_length(daemon->signals); i++)
 		loop_source_free(daemon->signals[i]);
+	reporting_free(daemon->reporting);
 	conntrack_free(daemon->conntrack);
 	pipeline_free(daemon->pipeline);
 	trace_free(daemon->trace);

@@ -208,6 +208,11 @@ static int assign_address(const struct assignment *assignment, const struct conf
 				    config_quote(node->text, quoted), reason);
 		return CONFIG_ASSIGN_E_WRONG;
 	}
+	address.text = strdup(node->text);
+	if (!address.text) {
+		config_address_fini(&address);
+		return -ENOMEM;
+	}
 	config_address_fini(assignment->member);
 	*(struct config_address *)assignment->member = address;
 	return 0;

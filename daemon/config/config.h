@@ -68,6 +68,7 @@ struct config_processes {
  * "unix:///path", "stdout:". */
 struct config_address {
 	enum config_transport transport;
+	char *text; /* all of it, as written; NULL where nobody wrote it */
 	char *host; /* as written, without brackets */
 	uint16_t port;
 	char *path;
@@ -93,6 +94,11 @@ struct config_exporter {
 	unsigned line, column; /* where it stands in the file, 0 where it does not */
 };
 
+struct config_control {
+	char *socket; /* "": none */
+	char *group;
+};
+
 struct config_log {
 	int level;  /* enum log_level */
 	int target; /* enum log_target */
@@ -105,6 +111,7 @@ struct config {
 	struct config_processes processes;
 	struct config_exporter *exporters;
 	size_t exporter_count;
+	struct config_control control;
 	struct config_log log;
 };
 

@@ -194,6 +194,11 @@ const struct config_key config_keys[] = {
 	 .most = "1000000G", .only_to = TO(FILE) | CONNECTIONS,
 	 .comment = "At most so much of it; then the oldest makes room, and is counted."},
 
+	{KEY(control, socket, "socket", TEXT), .default_text = "/run/procflow/control.sock",
+	 .comment = "A unix socket for procflow, the client; \"\": none."},
+	{KEY(control, group, "group", TEXT), .default_text = "procflow",
+	 .comment = "The members of this group may ask, beside root and the daemon's user."},
+
 	{KEY(log, level, "level", WORD), .default_text = "notice", .words = log_levels,
 	 .comment = "The least important lines that are written."},
 	{KEY(log, target, "to", WORD), .default_text = "auto", .words = log_targets,
@@ -206,6 +211,7 @@ const struct config_section config_sections[] = {
 	{"attribution", "Which process is behind a flow.", false},
 	{"processes", "What the processes used while their flows lasted.", false},
 	{"exporters", "Where the records go: a list, one entry an exporter.", true},
+	{"control", "What the daemon tells of itself while it runs.", false},
 	{"log", "The daemon's own messages.", false},
 };
 

@@ -87,6 +87,7 @@ int config_parse_bool(const char *text, bool *ret)
 
 void config_address_fini(struct config_address *address)
 {
+	free(address->text);
 	free(address->host);
 	free(address->path);
 	*address = (struct config_address){.transport = CONFIG_TRANSPORT_STDOUT};

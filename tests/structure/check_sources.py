@@ -13,6 +13,7 @@ LAYERS = [
     ({"base"}, True),
     ({"netlink", "procfs", "runtime", "config", "flow"}, True),
     ({"sources", "attribution", "process", "export"}, False),
+    ({"status", "cli"}, False),
     ({""}, True),
 ]
 RANKS = {folder: rank for rank, (folders, _) in enumerate(LAYERS) for folder in folders}
@@ -26,6 +27,7 @@ LIBRARIES = {
     "nftables/": {"sources"},
     "yaml.h": {"config"},
     "systemd/": {"runtime"},
+    "jansson.h": {"runtime", "cli"},
     "traceevent/": {"sources"},
     "libproc2/": {"process"},
     "proc/": {"process"},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon under test: its configuration, its life, its records."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import select
 import signal
 import socket
 import subprocess
+import tempfile
 
 from harness.waiting import DEADLINE_S, wait_for
 
@@ -26,6 +28,10 @@ print(listener.getsockname()[1])
 """
 UNIT_USER = 64990  # nobody's
 _SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+
+
+# A socket's name is short, directories of tests are not.
+_sockets = itertools.count(1)
 
 
 def build_directory():
@@ -95,6 +101,8 @@ class Daemon:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.records_path = pathlib.Path(records) if records else self.directory / "flows.json"
         self.state = pathlib.Path(state) if state else self.directory / "state"
+        self.control_path = pathlib.Path(tempfile.gettempdir(),
+                                         f"pf{os.getpid()}-{next(_sockets)}.sock")
         self.log_path = self.directory / "log"
         self.config_path = self.directory / "procflow.yaml"
         self.config_path.write_text(to_yaml(merge({
@@ -105,6 +113,7 @@ class Daemon:
             "processes": {"delay_accounting": False},
             # All records of a test are in one file.
             "exporters": [{"type": "json", "to": f"file://{self.records_path}", "rotate_size": 0}],
+            "control": {"socket": str(self.control_path)},
             "log": {"level": "debug", "to": "stderr"},
         }, config or {})))
         self.arguments = ["-c", str(self.config_path), *arguments]
@@ -194,6 +203,15 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def ask(self, *arguments, check=True, **options):
+        """What procflow --json answers about this daemon: the objects of its lines."""
+        result = run_procflow("-s", self.control_path, *arguments, "--json", **options)
+        assert not check or result.returncode == 0, f"{arguments}: {result}"
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def status(self):
+        return self.ask("status")[0]
+
     def wait_exit(self):
         return self.process.wait(timeout=DEADLINE_S)
 
@@ -241,9 +259,19 @@ class Daemon:
                 yield f"procflowd {self.directory.name}: {path.name}", text
 
 
+def run_procflow(*arguments, namespace=None, prefix=(), **options):
+    """The client, run to its end."""
+    return _run(build_directory() / "daemon" / "cli" / "procflow", arguments, namespace, prefix,
+                **options)
+
+
 def run_procflowd(*arguments, namespace=None, **options):
     """One run to the end, for options that do not stay: its exit status and output."""
-    argv = [str(executable()), *map(str, arguments)]
+    return _run(executable(), arguments, namespace, (), **options)
+
+
+def _run(program, arguments, namespace, prefix, **options):
+    argv = [*prefix, str(program), *map(str, arguments)]
     if namespace is not None:
         argv = namespace.argv(*argv)
     result = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S, **options)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The control socket: who may ask, what is answered, and what a client cannot do to the daemon."""
+
+import grp
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+
+import pytest
+
+from harness.daemon import build_directory, run_procflow
+from harness.waiting import wait_for
+
+PORT = 8601
+GROUP = "games"  # any group that is there and that nobody is in
+
+
+def ask_raw(path, data=b"", read=True):
+    """What the daemon says to these bytes, to the end."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(str(path))
+        said = b""
+        try:
+            client.sendall(data)
+            while read and (part := client.recv(65536)):
+                said += part
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        return said
+
+
+def request(command, **keys):
+    return json.dumps({"version": 1, "command": command, **keys}).encode() + b"\n"
+
+
+def connect(agent, pair, number):
+    client, server = agent(pair.probe, f"client{number}"), agent(pair.peer, f"server{number}")
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT + number)
+    local = client.connect(name="c", address=pair.PEER4, port=PORT + number)
+    server.accept(name="s", listener="l")
+    return client, server, local["port"]
+
+
+def test_status_is_true(pair, agent, daemon):
+    probed = daemon(pair.probe)
+    before = probed.status()
+    assert before["pid"] == probed.pid and before["version"]
+    client, server, _ = connect(agent, pair, 0)
+    probed.sync()
+    now = probed.status()
+    assert now["flows"]["open"] == 1, "the connection that is open"
+    assert now["records"]["records"] == len(probed.records()) == 1, "the mark"
+    assert now["conntrack"]["entries"] == len(pair.probe.conntrack())
+    ours = {line.split(":")[0]: line.split()[1] for line in
+            open(f"/proc/{probed.pid}/status", encoding="ascii") if line.startswith("VmRSS")}
+    assert abs(now["daemon"]["memory_bytes"] - int(ours["VmRSS"]) * 1024) < 8 << 20
+    assert now["uptime_ns"] > before["uptime_ns"]
+    exporter, = now["exporters"]
+    assert exporter["to"] == f"file://{probed.records_path}"
+    assert exporter["sent_bytes"] == probed.records_path.stat().st_size
+    assert [exporter] == probed.ask("exporters")
+    table = run_procflow("-s", probed.control_path, "status").stdout
+    assert f"process {probed.pid}" in table and "1 open" in table and "json: 1 sent" in table
+    assert "\x1b" not in table, "colours are for terminals"
+    client.end(), server.end()
+
+
+def test_who_may_ask(pair, daemon, cleanup):
+    """A member of the group by its list of groups; nobody else's processes, whatever the file's mode."""
+    probed = daemon(pair.probe, {"control": {"group": GROUP}})
+    status = os.stat(probed.control_path)
+    gid = grp.getgrnam(GROUP).gr_gid
+    assert stat.S_IMODE(status.st_mode) == 0o660 and status.st_gid == gid
+    directory = cleanup.enter_context(tempfile.TemporaryDirectory())
+    os.chmod(directory, 0o755)
+    program = shutil.copy(build_directory() / "daemon" / "cli" / "procflow", directory)
+
+    def ask(*groups):
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", *groups, program, "-s",
+                str(probed.control_path), "status"]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+    member = ask(f"--groups={gid}")
+    assert member.returncode == 0, member
+    many = ask("--groups=" + ",".join(map(str, [*range(7000, 7200), gid])))
+    assert many.returncode == 0, many
+    other = ask("--clear-groups")
+    assert other.returncode == 3 and f"usermod -aG {GROUP}" in other.stderr, other
+    os.chmod(probed.control_path, 0o666)
+    other = ask("--clear-groups")
+    assert other.returncode == 1 and "not-allowed" in other.stderr, other
+    assert probed.status()["control"]["refused_peers"] == 1
+
+
+def test_daemon_that_is_not_there(pair, daemon, tmp_path):
+    absent = run_procflow("-s", tmp_path / "none", "status")
+    assert absent.returncode == 3 and "does not run" in absent.stderr
+    probed = daemon(pair.probe)
+    probed.kill()
+    dead = run_procflow("-s", probed.control_path, "exporters")
+    assert dead.returncode == 3 and "does not run" in dead.stderr
+    version = run_procflow("-s", probed.control_path, "version", "--json")
+    assert version.returncode == 0 and "daemon" not in json.loads(version.stdout)
+    probed.start()  # a dead one's socket is replaced
+    assert probed.status()["pid"] == probed.pid
+    assert probed.ask("version")[0]["daemon"]["pid"] == probed.pid
+    probed.stop()
+    assert not probed.control_path.exists()
+
+
+def test_living_socket_stays(pair, make_namespace, daemon, tmp_path):
+    probed = daemon(pair.probe)
+    second = daemon(make_namespace("second"), {"control": {"socket": probed.control_path}})
+    assert "another procflowd answers" in second.log()
+    second.stop()
+    assert probed.status()["pid"] == probed.pid
+    precious = tmp_path / "precious"
+    precious.write_text("not a socket")
+    third = daemon(make_namespace("third"), {"control": {"socket": precious}})
+    third.stop()
+    assert precious.read_text() == "not a socket"
+
+
+@pytest.mark.parametrize("arguments", [[], ["stauts"], ["status", "--pid", "1"], ["flows", "x"],
+                                       ["flows", "--port", "65536"], ["flows", "--sort", "memory"],
+                                       ["flows", "--host", "10.0.0.1/8"], ["--no-such"]], ids=str)
+def test_wrong_usage_is_status_2(arguments):
+    result = run_procflow(*arguments)
+    assert result.returncode == 2 and result.stderr and not result.stdout, result
+
+
+def test_check(make_namespace):
+    here = make_namespace("probe")
+    result = run_procflow("check", namespace=here)
+    assert "conntrack" in result.stdout and result.returncode in (0, 1), result
+
+
+def test_abuse(pair, agent, daemon, cleanup):
+    """Whatever clients do, flows arrive without loss, and each refusal is counted under its name."""
+    probed = daemon(pair.probe)
+    path = probed.control_path
+
+    def hold(data=b""):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(path))
+        cleanup.callback(client.close)
+        client.sendall(data)
+        return client
+
+    def counters():
+        return probed.status()["control"]
+
+    silent = [hold(), hold(request("status")[:-1])]
+    assert b"bad-request" in ask_raw(path, b"garbage\n")
+    assert b"bad-request" in ask_raw(path, b"\0\xff\n")
+    assert b"unsupported-version" in ask_raw(path, b'{"version":9,"command":"status"}\n')
+    assert b"unknown-command" in ask_raw(path, request("destroy"))
+    flood = ask_raw(path, b"x" * (8 << 20))
+    assert flood == b"" or b"too-long" in flood
+    ask_raw(path, request("status") + b"y" * (1 << 20))
+    now = counters()
+    assert now["refused_requests"] == 4 and now["refused_too_long"] == 1, now
+    assert now["clients"] == 3
+
+    crowd = [hold() for _ in range(200)]
+    pairs = [connect(agent, pair, number) for number in range(3)]
+    for client, server, _ in pairs:
+        client.send(name="c", count=50000)
+        client.close(name="c")
+        server.receive_end(name="s")
+        server.close(name="s")
+    for number, (client, _, port) in enumerate(pairs):
+        record = probed.wait_record(L4_SRC_PORT=port, L4_DST_PORT=PORT + number)
+        assert record["SRC_PROC_PID"] == client.pid
+    refused = [client for client in crowd if b"busy" in read_now(client)]
+    assert len(refused) >= 200 - 64
+    for client in crowd:
+        client.close()
+    wait_for(lambda: counters()["clients"] <= 3, "the end of the crowd")
+    assert counters()["refused_full"] == len(refused)
+    for client in silent:
+        assert wait_for(lambda: client.recv(1) == b"", "the end of a client that asks nothing")
+    now = probed.status()
+    assert now["control"]["timeouts_request"] == 2 and now["control"]["clients"] == 1
+    assert now["losses"] == []
+
+
+def read_now(client):
+    client.setblocking(False)
+    try:
+        return client.recv(65536)
+    except BlockingIOError:
+        return b""
