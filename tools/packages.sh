@@ -54,6 +54,10 @@ deb    mandoc                        -
 deb    systemd                       -
 rpm    rpm                           rpm-build
 rpm    rpmlint                       rpmlint
+packages cpio                        -
+packages debootstrap                 -
+packages kmod                        -
+packages qemu-system-x86             -
 vm     busybox-static                -
 vm     kmod                          -
 vm     qemu-system-x86               -
