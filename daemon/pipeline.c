@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "flow/flow_filter.h"
 #include "flow/flow_queue.h"
+#include "process/network_use.h"
 #include "record_builder.h"
 
 /* Owners that are provisional are asked for again after each of these. */
@@ -117,6 +118,50 @@ static void drop_owner(struct pipeline *pipeline, struct flow_end *end)
 	end->base_ns = 0;
 }
 
+/* Of the end of a flow: what its process sent and received. */
+static struct network_counters count_for_end(const struct flow *flow, const struct flow_end *end,
+					     const struct flow_counters *counters)
+{
+	bool is_initiator = end == &flow->src;
+
+	return (struct network_counters){
+		.sent_bytes = is_initiator ? counters->in_bytes : counters->out_bytes,
+		.received_bytes = is_initiator ? counters->out_bytes : counters->in_bytes,
+	};
+}
+
+static void on_flow_counted(unused void *userdata, struct flow *flow,
+			    const struct flow_counters *more)
+{
+	struct flow_end *ends[] = {&flow->src, &flow->dst};
+	uint64_t now_ns = 0;
+
+	for (size_t i = 0; i < array_length(ends); i++) {
+		struct network_counters counters;
+
+		if (!ends[i]->process)
+			continue;
+		if (!now_ns)
+			now_ns = clock_now_ns();
+		counters = count_for_end(flow, ends[i], more);
+		process_add_network(ends[i]->process, &counters, now_ns);
+	}
+}
+
+/* What was counted since the flow's last record goes over with the flow's end. */
+static void hand_counters_over(const struct flow *flow, const struct flow_end *end,
+			       struct process *from, struct process *to, uint64_t now_ns)
+{
+	struct flow_counters news = flow_count_news(flow);
+	struct network_counters counters = count_for_end(flow, end, &news);
+
+	counters.flows = 1;
+	if (from)
+		process_take_back_network(from, &counters, now_ns);
+	if (to)
+		process_add_network(to, &counters, now_ns);
+}
+
 static void take_owner(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
 		       const struct ownership *owner, uint64_t now_ns)
 {
@@ -142,6 +187,7 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 		process_table_release(pipeline->parts.processes, process);
 		return;
 	}
+	hand_counters_over(flow, end, end->process, process, now_ns);
 	drop_owner(pipeline, end);
 	end->process = process;
 	if (!process) {
@@ -516,6 +562,7 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		.start_ns = clock_now_ns(),
 		.first_id = first_flow_id(),
 		.handlers = {.on_open = on_flow_open,
+			     .on_counted = on_flow_counted,
 			     .on_report = on_flow_report,
 			     .on_close = on_flow_close},
 	};

@@ -60,6 +60,17 @@ struct flow {
 };
 _Static_assert(sizeof(struct flow) <= 264, "a flow and its place in the map stay below 300 bytes");
 
+/* What was seen that no record has told yet. */
+static inline struct flow_counters flow_count_news(const struct flow *flow)
+{
+	return (struct flow_counters){
+		.in_bytes = flow->seen.in_bytes - flow->told.in_bytes,
+		.in_packets = (uint32_t)flow->seen.in_packets - flow->told.in_packets,
+		.out_bytes = flow->seen.out_bytes - flow->told.out_bytes,
+		.out_packets = (uint32_t)flow->seen.out_packets - flow->told.out_packets,
+	};
+}
+
 /* Whether packets were seen that no record has told yet, as far as is known. */
 static inline bool flow_has_news(const struct flow *flow)
 {

@@ -136,16 +136,6 @@ static struct flow_told told_of(const struct flow_counters *totals)
 	};
 }
 
-static struct flow_counters since_told(const struct flow *flow)
-{
-	return (struct flow_counters){
-		.in_bytes = flow->seen.in_bytes - flow->told.in_bytes,
-		.in_packets = (uint32_t)flow->seen.in_packets - flow->told.in_packets,
-		.out_bytes = flow->seen.out_bytes - flow->told.out_bytes,
-		.out_packets = (uint32_t)flow->seen.out_packets - flow->told.out_packets,
-	};
-}
-
 static bool counters_are_below(const struct flow_counters *a, const struct flow_counters *b)
 {
 	return a->in_bytes < b->in_bytes || a->in_packets < b->in_packets ||
@@ -158,7 +148,7 @@ static void report(struct flow_table *table, struct flow *flow, enum flow_end_re
 	struct flow_report out = {
 		.reason = reason,
 		.end_ns = end_ns > flow->start_ns ? end_ns : flow->start_ns,
-		.counters = since_told(flow),
+		.counters = flow_count_news(flow),
 		.is_last = is_last,
 	};
 
@@ -274,11 +264,27 @@ static void take_start(struct flow *flow, const struct flow_event *event)
 	flow->start_doubt_us = 0;
 }
 
+static void tell_counted(struct flow_table *table, struct flow *flow,
+			 const struct flow_counters *before)
+{
+	const struct flow_table_handlers *handlers = &table->options.handlers;
+	struct flow_counters more = {
+		.in_bytes = flow->seen.in_bytes - before->in_bytes,
+		.in_packets = flow->seen.in_packets - before->in_packets,
+		.out_bytes = flow->seen.out_bytes - before->out_bytes,
+		.out_packets = flow->seen.out_packets - before->out_packets,
+	};
+
+	if (handlers->on_counted)
+		handlers->on_counted(handlers->userdata, flow, &more);
+}
+
 /* Takes over totals and the time of the last packet. */
 static void take_counters(struct flow_table *table, struct flow *flow,
 			  const struct flow_event *event)
 {
 	uint64_t last_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns;
+	struct flow_counters before = flow->seen;
 
 	take_start(flow, event);
 	if (event->tcp_state)
@@ -293,12 +299,14 @@ static void take_counters(struct flow_table *table, struct flow *flow,
 		 * what comes from here on is not. */
 		table->counters.counters_backwards++;
 		flow->told = (struct flow_told){0};
+		before = (struct flow_counters){0};
 	} else if (flow->has_counters &&
 		   memcmp(&event->counters, &flow->seen, sizeof(flow->seen)) == 0) {
 		return;
 	}
 	flow->seen = event->counters;
 	flow->has_counters = true;
+	tell_counted(table, flow, &before);
 	if (last_ns > flow->last_seen_ns)
 		flow->last_seen_ns = last_ns;
 	list_move_tail(&table->idlest_first, &flow->age);

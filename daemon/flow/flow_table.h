@@ -37,6 +37,8 @@ struct flow_table_handlers {
 	/* The flow leaves: give back what its ends hold. */
 	void (*on_close)(void *userdata, struct flow *flow);
 	void *userdata;
+	/* Its counters rose by "more"; told before on_open() too. May be NULL. */
+	void (*on_counted)(void *userdata, struct flow *flow, const struct flow_counters *more);
 };
 
 struct flow_table_options {

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "process/history.h"
 #include "process/identity.h"
+#include "process/network_use.h"
 #include "process/peak.h"
 #include "process/process_table.h"
 #include "process/watch.h"
@@ -21,6 +22,7 @@ struct process {
 	struct process_usage usage;
 	struct peak peak;	/* since any time */
 	struct history history; /* at any time */
+	struct network_use network;
 	struct watch watch;
 	uint64_t exit_peak_bytes; /* from its exit record */
 	uint64_t tried_ns;	  /* when a sample was last tried */
