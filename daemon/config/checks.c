@@ -159,6 +159,16 @@ static void check_template(const struct config_exporter *exporter,
 				    "such as PROTOCOL");
 }
 
+static void check_records(const struct config_exporter *exporter,
+			  const struct config_key_state *state, struct config_mistakes *mistakes)
+{
+	if (state->key.line && state->good && exporter->records & CONFIG_RECORDS_PROCESS &&
+	    exporter->template_name && !config_exporter_takes_processes(exporter))
+		config_mistakes_add(mistakes, state->value,
+				    "exporters.records: records of processes come with the "
+				    "template procflow only");
+}
+
 int config_check_exporter(struct config_exporter *exporter,
 			  const struct config_key_state states[CONFIG_KEYS_MAX],
 			  struct config_mistakes *mistakes)
@@ -180,6 +190,7 @@ int config_check_exporter(struct config_exporter *exporter,
 	check_useless_keys(exporter, states, mistakes);
 	if (exporter->type == CONFIG_EXPORTER_IPFIX || exporter->type == CONFIG_EXPORTER_NETFLOW9)
 		check_template(exporter, find_state(states, "exporters", "template"), mistakes);
+	check_records(exporter, find_state(states, "exporters", "records"), mistakes);
 	if (!to->key.line && kind->default_to) {
 		int r = config_exporter_complete_address(exporter);
 

@@ -57,7 +57,15 @@ struct config_attribution {
 	enum config_namespaces namespaces;
 };
 
+/* Of which processes there are records. */
+enum config_report { CONFIG_REPORT_NETWORKED, CONFIG_REPORT_ALL, CONFIG_REPORT_NONE };
+
+/* Bits of an exporter's "records". */
+enum { CONFIG_RECORDS_FLOW = 1 << 0, CONFIG_RECORDS_PROCESS = 1 << 1 };
+
 struct config_processes {
+	enum config_report report;
+	bool report_start;
 	uint64_t sample_interval_ns;
 	bool delay_accounting;
 	bool command_line;
@@ -78,6 +86,7 @@ struct config_exporter {
 	char *name;
 	enum config_exporter_type type;
 	struct config_address to;
+	unsigned records;    /* CONFIG_RECORDS_; see config_exporter_takes_processes() */
 	char *template_name; /* procflow | standard | ntopng | "%NAME %NAME" */
 	enum config_biflow biflow;
 	uint64_t template_interval_ns;
@@ -121,6 +130,10 @@ void config_free(struct config *config);
 
 /* Replaces all exporters by one of "type" that writes to standard output (-o). 0, or -ENOMEM. */
 int config_set_standard_output(struct config *config, enum config_exporter_type type);
+
+/* Whether records of processes go there: it is asked for them, and its language has a form for them
+ * (of NetFlow v9 and IPFIX the template procflow). */
+bool config_exporter_takes_processes(const struct config_exporter *exporter);
 
 /* The name of a type as the file has it: "ipfix". */
 const char *config_exporter_type_get_name(enum config_exporter_type type);

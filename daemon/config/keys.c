@@ -10,6 +10,7 @@
 /* Words are kept through a pointer to int. */
 _Static_assert(sizeof(enum config_tcp_end) == sizeof(int), "enum of the size of int");
 _Static_assert(sizeof(enum config_exporter_type) == sizeof(int), "enum of the size of int");
+_Static_assert(sizeof(enum config_report) == sizeof(int), "enum of the size of int");
 
 static const struct config_word tcp_ends[] = {
 	{"close", CONFIG_TCP_END_CLOSE}, {"destroy", CONFIG_TCP_END_DESTROY}, {NULL, 0}};
@@ -31,6 +32,14 @@ static const struct config_word exporter_types[] = {{"json", CONFIG_EXPORTER_JSO
 static const struct config_word templates[] = {
 	{"procflow", 0}, {"standard", 0}, {"ntopng", 0}, {NULL, 0}};
 
+static const struct config_word reports[] = {{"networked", CONFIG_REPORT_NETWORKED},
+					     {"all", CONFIG_REPORT_ALL},
+					     {"none", CONFIG_REPORT_NONE},
+					     {NULL, 0}};
+
+static const struct config_word record_kinds[] = {
+	{"flow", CONFIG_RECORDS_FLOW}, {"process", CONFIG_RECORDS_PROCESS}, {NULL, 0}};
+
 static const struct config_word biflows[] = {{"rfc5103", CONFIG_BIFLOW_RFC5103},
 					     {"ntop", CONFIG_BIFLOW_NTOP},
 					     {"split", CONFIG_BIFLOW_SPLIT},
@@ -47,6 +56,7 @@ static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
 
 #define TO(name)    (1u << CONFIG_TRANSPORT_##name)
 #define CONNECTIONS (TO(TCP) | TO(TLS) | TO(UNIX))
+#define PROCESSES   (MESSAGES | 1u << CONFIG_EXPORTER_JSON)
 #define MESSAGES    (1u << CONFIG_EXPORTER_NETFLOW9 | 1u << CONFIG_EXPORTER_IPFIX)
 
 #define KEY(section_, member, name_, type_)                                                        \
@@ -110,6 +120,13 @@ const struct config_key config_keys[] = {
 		 "only\n"
 		 "those of the daemon's own."},
 
+	{KEY(processes, report, "report", WORD), .default_text = "networked", .words = reports,
+	 .comment =
+		 "Which processes have records of their own, every flows.active_timeout and when "
+		 "they\n"
+		 "end: those that had flows, or all."},
+	{KEY(processes, report_start, "report_start", BOOL), .default_text = "false",
+	 .comment = "And a record when one is first seen."},
 	{KEY(processes, sample_interval_ns, "sample_interval", DURATION), .default_text = "1s",
 	 .least = "10ms", .most = "1h",
 	 .comment = "How often the resources of a process with flows are read."},
@@ -134,6 +151,10 @@ const struct config_key config_keys[] = {
 		    "udp://HOST:PORT for netflow9 and ipfix (ports 2055 and 4739 where none is "
 		    "given);\n"
 		    "tcp:// or tls://HOST:PORT for ipfix (ports 4739 and 4740)."},
+	{EXPORTER_KEY(records, "records", WORDS), .default_text = "[flow, process]",
+	 .words = record_kinds, .only_for = PROCESSES,
+	 .comment = "What goes there. In netflow9 and ipfix processes come with the template\n"
+		    "procflow only."},
 	{EXPORTER_KEY(template_name, "template", TEMPLATE), .default_text = "procflow",
 	 .words = templates, .only_for = MESSAGES,
 	 .comment =

@@ -40,6 +40,26 @@ void config_exporter_fini(struct config_exporter *exporter)
 			config_key_fini(&config_keys[i], exporter);
 }
 
+static bool has_process_fields(const struct config_exporter *exporter)
+{
+	return !exporter->template_name || strcmp(exporter->template_name, "procflow") == 0;
+}
+
+bool config_exporter_takes_processes(const struct config_exporter *exporter)
+{
+	if (!(exporter->records & CONFIG_RECORDS_PROCESS))
+		return false;
+	switch (exporter->type) {
+	case CONFIG_EXPORTER_JSON:
+		return true;
+	case CONFIG_EXPORTER_NETFLOW9:
+	case CONFIG_EXPORTER_IPFIX:
+		return has_process_fields(exporter);
+	default:
+		return false;
+	}
+}
+
 int config_add_default_exporter(struct config *config)
 {
 	struct config_exporter *exporter;

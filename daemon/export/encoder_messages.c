@@ -112,7 +112,7 @@ static void messages_add(struct encoder *encoder, const struct flow_record *reco
 	resend_when_due(self, &now);
 	add_record(self, record, &now);
 	if (encoder->options.config->biflow != CONFIG_BIFLOW_SPLIT ||
-	    !split_make_reverse(record, &reverse))
+	    record->parts & RECORD_PROCESS || !split_make_reverse(record, &reverse))
 		return;
 	encoder->options.counters->accepted_records++;
 	add_record(self, &reverse, &now);

@@ -35,6 +35,7 @@ struct exporter {
 	struct exporter_counters *counters; /* the outbox's */
 	struct loop_source *timer;
 	bool is_armed;
+	bool takes_flows, takes_processes;
 };
 
 DEFINE_CLEANUP(struct exporter *, exporter_free);
@@ -174,6 +175,8 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 		return -ENOMEM;
 	exporter->config = config;
 	exporter->context = *context;
+	exporter->takes_flows = !config->records || config->records & CONFIG_RECORDS_FLOW;
+	exporter->takes_processes = config_exporter_takes_processes(config);
 	r = open_outbox(exporter);
 	if (r == 0)
 		r = open_encoder(exporter);
@@ -208,8 +211,17 @@ void exporter_free(struct exporter *exporter)
 	free(exporter);
 }
 
+static bool is_wanted(const struct exporter *exporter, const struct flow_record *record)
+{
+	if (record->parts & RECORD_PROCESS)
+		return exporter->takes_processes;
+	return exporter->takes_flows;
+}
+
 void exporter_export(struct exporter *exporter, const struct flow_record *record)
 {
+	if (!is_wanted(exporter, record))
+		return;
 	exporter->counters->accepted_records++;
 	if (outbox_is_closed(exporter->outbox)) {
 		exporter->counters->dropped_unreachable++;

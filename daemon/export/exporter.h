@@ -30,7 +30,8 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 /* Flushes, waits at most a second for a reader that is behind, then frees. Accepts NULL. */
 void exporter_free(struct exporter *exporter);
 
-/* Takes a record. Never fails for the caller: what cannot be kept is counted. */
+/* Takes a record; one of a kind that is not for it ("records" of the configuration) is passed over.
+ * Never fails for the caller: what cannot be kept is counted. */
 void exporter_export(struct exporter *exporter, const struct flow_record *record);
 
 /* Sends what was held back, as far as that goes without waiting. Need not be called while the loop

@@ -12,9 +12,10 @@
 #include "base/macros.h"
 #include "export/digits.h"
 #include "export/json_value.h"
-#include "flow/field.h"
+#include "flow/process_field.h"
 
-static const char opening[] = "{\"RECORD_TYPE\":\"flow\",\"@timestamp\":\"";
+static const char flow_opening[] = "{\"RECORD_TYPE\":\"flow\",\"@timestamp\":\"";
+static const char process_opening[] = "{\"RECORD_TYPE\":\"process\",\"@timestamp\":\"";
 
 /* ,"NAME": for each field, and its length. */
 struct json_key {
@@ -22,45 +23,66 @@ struct json_key {
 	size_t length;
 };
 
-static const struct json_key keys[FIELD_COUNT] = {
-#define KEY(name)	      [FIELD_##name] = {",\"" #name "\":", sizeof(#name) + 3},
-#define FLOW_FIELD(name, ...) KEY(name)
-#define END_FIELD(name, ...)  KEY(SRC_##name) KEY(DST_##name)
+#define KEY(index, name) [index##name] = {",\"" #name "\":", sizeof(#name) + 3},
+
+static const struct json_key flow_keys[FIELD_COUNT] = {
+#define FLOW_FIELD(name, ...) KEY(FIELD_, name)
+#define END_FIELD(name, ...)  KEY(FIELD_, SRC_##name) KEY(FIELD_, DST_##name)
 #include "flow/fields.def"
 #undef FLOW_FIELD
 #undef END_FIELD
 };
 
-static size_t bound_line(const struct flow_record *record)
-{
-	size_t bound = sizeof(opening) + DIGITS_TIMESTAMP_SIZE + 4;
+static const struct json_key process_keys[PROCESS_FIELD_COUNT] = {
+#define PROCESS_FIELD(name, ...) KEY(PROCESS_FIELD_, name)
+#include "flow/process_fields.def"
+#undef PROCESS_FIELD
+};
 
-	for (size_t i = 0; i < FIELD_COUNT; i++) {
-		const struct field *field = &field_table[i];
+/* What a line of one kind of record is made of. */
+struct json_kind {
+	const char *opening;
+	const struct field *fields;
+	const struct json_key *keys;
+	size_t count;
+};
+
+static const struct json_kind kinds[] = {
+	{flow_opening, field_table, flow_keys, FIELD_COUNT},
+	{process_opening, process_field_table, process_keys, PROCESS_FIELD_COUNT},
+};
+
+static size_t bound_line(const struct json_kind *kind, const struct flow_record *record)
+{
+	size_t bound = strlen(kind->opening) + DIGITS_TIMESTAMP_SIZE + 4;
+
+	for (size_t i = 0; i < kind->count; i++) {
+		const struct field *field = &kind->fields[i];
 
 		if (!field_is_known(field, record->parts))
 			continue;
-		bound += keys[i].length + json_value_bound(field, record);
+		bound += kind->keys[i].length + json_value_bound(field, record);
 	}
 	return bound;
 }
 
 int json_encode_record(struct buffer *out, const struct flow_record *record)
 {
+	const struct json_kind *kind = &kinds[record->parts & RECORD_PROCESS ? 1 : 0];
 	size_t before = out->length;
-	char *start = buffer_extend(out, bound_line(record));
+	char *start = buffer_extend(out, bound_line(kind, record));
 	char *at = start;
 
 	if (!start)
 		return -ENOMEM;
-	memcpy(at, opening, sizeof(opening) - 1);
-	at = digits_add_timestamp(at + sizeof(opening) - 1, record->end_ms);
+	at = stpcpy(at, kind->opening);
+	at = digits_add_timestamp(at, record->end_ms);
 	*at++ = '"';
-	for (size_t i = 0; i < FIELD_COUNT; i++) {
-		if (!json_value_is_written(&field_table[i], record))
+	for (size_t i = 0; i < kind->count; i++) {
+		if (!json_value_is_written(&kind->fields[i], record))
 			continue;
-		memcpy(at, keys[i].at, keys[i].length);
-		at = json_value_add(at + keys[i].length, &field_table[i], record);
+		memcpy(at, kind->keys[i].at, kind->keys[i].length);
+		at = json_value_add(at + kind->keys[i].length, &kind->fields[i], record);
 	}
 	*at++ = '}';
 	*at++ = '\n';

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "export/bytes.h"
+#include "flow/process_field.h"
 
 enum { SHORT_FORM_LIMIT = 255 };
 
@@ -72,6 +73,24 @@ uint64_t template_used_parts(const struct template_options *options)
 	for (size_t i = 0; i < count_candidates(options); i++)
 		if (is_in_template(options, i))
 			parts |= field_table[get_candidate(options, i)].parts;
+	return parts;
+}
+
+static struct template_field number_process_field(const struct field *field,
+						  enum template_format format)
+{
+	return format == TEMPLATE_IPFIX
+		       ? (struct template_field){field->ipfix_id, field->ipfix_width, field->pen}
+		       : (struct template_field){field->v9_id, field->v9_width, 0};
+}
+
+uint64_t template_used_process_parts(enum template_format format)
+{
+	uint64_t parts = RECORD_PROCESS;
+
+	for (size_t i = 0; i < PROCESS_FIELD_COUNT; i++)
+		if (number_process_field(&process_field_table[i], format).id != 0)
+			parts |= process_field_table[i].parts;
 	return parts;
 }
 
@@ -154,10 +173,34 @@ static struct template_step compile(const struct field *field, uint16_t width, u
 	return step;
 }
 
+static void add_field(struct template *self, const struct field *field,
+		      const struct template_field *number)
+{
+	self->fields[self->field_count] = *number;
+	self->steps[self->field_count++] = compile(field, number->width, self->signature);
+	if (number->width != FIELD_VARIABLE)
+		self->fixed_bytes = (uint16_t)(self->fixed_bytes + number->width);
+}
+
+static void init_process(struct template *self, enum template_format format)
+{
+	for (size_t i = 0; i < PROCESS_FIELD_COUNT; i++) {
+		const struct field *field = &process_field_table[i];
+		struct template_field number = number_process_field(field, format);
+
+		if (number.id != 0 && field_is_known(field, self->signature))
+			add_field(self, field, &number);
+	}
+}
+
 void template_init(struct template *self, const struct template_options *options,
 		   uint64_t signature, uint16_t id)
 {
 	*self = (struct template){.signature = signature, .id = id};
+	if (signature & RECORD_PROCESS) {
+		init_process(self, options->format);
+		return;
+	}
 	for (size_t i = 0; i < count_candidates(options); i++) {
 		const struct field *field = &field_table[get_candidate(options, i)];
 		struct template_field number;
@@ -165,10 +208,7 @@ void template_init(struct template *self, const struct template_options *options
 		if (!is_in_template(options, i) || !field_is_known(field, signature))
 			continue;
 		number = choose_number(field, options, signature);
-		self->fields[self->field_count] = number;
-		self->steps[self->field_count++] = compile(field, number.width, signature);
-		if (number.width != FIELD_VARIABLE)
-			self->fixed_bytes = (uint16_t)(self->fixed_bytes + number.width);
+		add_field(self, field, &number);
 	}
 }
 

@@ -52,6 +52,10 @@ struct template
 /* The parts that make a difference to a template. */
 uint64_t template_used_parts(const struct template_options *options);
 
+/* The same for records of processes (RECORD_PROCESS, which is one of them): they have all that has a
+ * number, whatever is selected of flows. */
+uint64_t template_used_process_parts(enum template_format format);
+
 /* Compiles the template of the records that have these parts. Pure. */
 void template_init(struct template *self, const struct template_options *options,
 		   uint64_t signature, uint16_t id);

@@ -7,15 +7,17 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 
-/* The parts of the plainest templates, three: at most eight combinations. */
-#define PLAIN_PARTS (RECORD_IPV4 | RECORD_IPV6 | RECORD_COUNTERS)
+/* The parts of the plainest templates, three: at most eight combinations; and that of processes. */
+#define PLAIN_PARTS (RECORD_IPV4 | RECORD_IPV6 | RECORD_COUNTERS | RECORD_PROCESS)
 
-enum { KEPT_FOR_PLAIN = 8 };
+enum { KEPT_FOR_PLAIN = 9 };
 
 void template_cache_init(struct template_cache *cache, const struct template_options *options)
 {
 	*cache = (struct template_cache){.options = *options,
-					 .used_parts = template_used_parts(options)};
+					 .used_parts = template_used_parts(options),
+					 .used_process_parts =
+						 template_used_process_parts(options->format)};
 	hash_map_init(&cache->map);
 }
 
@@ -51,9 +53,14 @@ static struct template *add(struct template_cache *cache, uint64_t signature)
 	return steal_pointer(&template);
 }
 
+static uint64_t sign(const struct template_cache *cache, uint64_t parts)
+{
+	return parts & (parts & RECORD_PROCESS ? cache->used_process_parts : cache->used_parts);
+}
+
 struct template *template_cache_get(struct template_cache *cache, uint64_t parts)
 {
-	uint64_t signature = parts & cache->used_parts;
+	uint64_t signature = sign(cache, parts);
 	struct template *template = cache->latest;
 
 	if (template && template->signature == signature)
@@ -72,5 +79,5 @@ struct template *template_cache_get(struct template_cache *cache, uint64_t parts
 bool template_cache_is_simplified(const struct template_cache *cache,
 				  const struct template *template, uint64_t parts)
 {
-	return template->signature != (parts & cache->used_parts);
+	return template->signature != sign(cache, parts);
 }

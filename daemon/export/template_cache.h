@@ -12,7 +12,7 @@ enum { TEMPLATE_CACHE_LIMIT = 512 };
 
 struct template_cache {
 	struct template_options options;
-	uint64_t used_parts;
+	uint64_t used_parts, used_process_parts;
 	struct hash_map map;
 	struct template *items[TEMPLATE_CACHE_LIMIT];
 	size_t count;

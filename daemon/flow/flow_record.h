@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A finished record about a flow: what exporters take. All values are plain; texts are borrowed and
- * valid during the call that hands the record over. What is not known is not in "parts", and then
+/* A finished record about a flow, or about a process (RECORD_PROCESS): what exporters take. All values
+ * are plain; texts are borrowed and valid during the call that hands the record over. What is not known is not in "parts", and then
  * no exporter may write it, not even as 0. */
 
 #include <stdint.h>
@@ -64,6 +64,25 @@ enum record_end_part {
 enum { RECORD_SRC = 26, RECORD_DST = 45 };
 #define RECORD_END(side, part) RECORD_PART((side) + (part))
 
+/* The record is about a process: "src" is it, "life" what it did in the interval. Of the rest
+ * flow_id (another range than flows have), number, times and end_reason are set: end_ is when it
+ * ended, or was last seen. Its catalogue is process_field.h. */
+#define RECORD_PROCESS RECORD_PART(63)
+
+/* Parts of such a record, in the place of those of a destination. */
+enum record_life_part {
+	LIFE_EXIT_CODE,
+	LIFE_EXIT_SIGNAL,
+	LIFE_PEAK, /* peak memory, also where the actual is not known */
+	LIFE_CPU,
+	LIFE_CPU_SPLIT, /* user and system */
+	LIFE_IO,
+	LIFE_SWITCHES,
+	LIFE_FLOWS,
+	LIFE_TRAFFIC,
+};
+#define RECORD_LIFE(part) RECORD_END(RECORD_DST, part)
+
 struct record_end {
 	uint8_t method; /* enum ownership_method; always known */
 	uint8_t reason; /* enum ownership_reason */
@@ -78,6 +97,17 @@ struct record_end {
 	uint64_t cpu_load_pct100; /* CPU time during the record's span / span, percent * 100 */
 	uint64_t iowait_pct100;
 	uint64_t minor_faults, major_faults, page_faults; /* page_faults is the sum */
+};
+
+/* What a process did in the interval of its record. */
+struct record_life {
+	struct text event; /* "start", "interim", "end" */
+	uint32_t exit_code, exit_signal;
+	uint64_t cpu_us, user_us, system_us;
+	uint64_t read_bytes, written_bytes; /* of storage */
+	uint64_t voluntary_switches, involuntary_switches;
+	uint64_t flows; /* reported for the first time */
+	uint64_t sent_bytes, received_bytes;
 };
 
 /* What was seen in packets themselves; "source" is the initiator's side of the flow. */
@@ -119,4 +149,5 @@ struct flow_record {
 	uint8_t icmp_type, icmp_code;
 	struct record_packets packets;
 	struct record_end src, dst;
+	struct record_life life;
 };

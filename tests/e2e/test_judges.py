@@ -39,12 +39,13 @@ def emit(*arguments):
     return int(re.search(r"base (\d+)", done.stderr).group(1)), done.stdout
 
 
-def collect(wire, template, biflow, copies=1):
+def collect(wire, template, biflow, copies=1, records="flows"):
     """The datagrams that emit sends, and the base of its times."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
         collector.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         collector.bind(("127.0.0.1", 0))
-        base, _ = emit(wire, f"udp:{collector.getsockname()[1]}", template, biflow, copies)
+        base, _ = emit(wire, f"udp:{collector.getsockname()[1]}", template, biflow, copies,
+                       records)
         collector.setblocking(False)
         datagrams = []
         with contextlib.suppress(BlockingIOError):
@@ -240,6 +241,68 @@ def test_tshark_reads_the_statistics(tmp_path, wire):
         assert lost[0][1:] == ["Not Sent Flows: 0", "Not Sent Packets: 0", "Not Sent Octets: 0"]
 
 
+# What each record of a process has, and no more: tshark's words.
+PROCESSES = [
+    {"Src process PID": "4890", "Flow End Reason": "End of Flow detected (3)",
+     "Src process name": "curl", "Src process user name": "alice", "Src process UID": "1000",
+     "Src father process PID": "4849", "Src father process name": "bash",
+     564: "000003e9", 565: b"bob", 540: b"curl", 561: b"bash", 558: b"0123456789ab",
+     556: b"curl -s https://example.org/",
+     "Src process actual memory": "9437184 bytes", "Src process peak memory": "4294967295 bytes",
+     "Src process avg load (% * 100)": "8312", "Src process num pagefaults": "412",
+     "Src process iowait time % (% * 100)": "17"},
+    {"Src process PID": "31337", "Flow End Reason": "Active timeout (2)",
+     "Src process name": "systemd-networkd-wait", "Src process user name": "alice",
+     "Src process UID": "1000", "Src father process PID": "1", "Src father process name": "systemd",
+     "Src process actual memory": "12000000 bytes", "Src process peak memory": "13000000 bytes",
+     "Src process avg load (% * 100)": "25075", "Src process num pagefaults": "7890"},
+    {"Src process PID": "777", "Flow End Reason": "End of Flow detected (3)",
+     "Src process name": "sh", "Src process user name": "alice", "Src process UID": "1000",
+     "Src father process PID": "776", "Src process peak memory": "1048576 bytes",
+     "Src process avg load (% * 100)": "9"},
+]
+
+
+def read_processes(text):
+    """What tshark (4.0) has a name for under it, the rest by its number, in hex as far as shown."""
+    for lines in read_flows(text):
+        told = {}
+        for line in lines:
+            number = re.match(r".*\bType (\d+): Value \(hex bytes\): (.*)", line)
+            if number:
+                told[int(number[1]) % 57472] = number[2].replace(" ", "")
+            elif line.startswith(("Src", "Dst", "Flow E", "Octets", "Packets")):
+                name, value = line.split(": ", 1)
+                told[name] = value
+        yield told, lines
+
+
+def as_shown(name, value, is_fixed):
+    if isinstance(value, bytes):
+        width = 32 if name == 556 else 16
+        text = (value[:width].ljust(width, b"\0") if is_fixed else value).hex()
+        return text[:48] + "…" if len(text) > 50 else text
+    return value.encode()[:16].decode() if is_fixed and name == "Src process name" else value
+
+
+@needs("tshark")
+@pytest.mark.parametrize("wire", ["netflow9", "ipfix"])
+def test_tshark_reads_processes(tmp_path, wire):
+    """Every field of records of processes with its value, and none that is not known."""
+    datagrams, base = collect(wire, "procflow", "rfc5103", 1, "processes")
+    write_capture(tmp_path / "capture.pcap", datagrams)
+    text = tshark(tmp_path / "capture.pcap", "-V")
+    check_no_complaint(text)
+    found = list(read_processes(text))
+    assert len(found) == len(PROCESSES), text
+    for number, ((told, lines), expected) in enumerate(zip(found, PROCESSES), 1):
+        assert told == {name: as_shown(name, value, wire == "netflow9")
+                        for name, value in expected.items()}, text
+        for name, ms in (("StartTime", base + number * 1000), ("EndTime", base + number * 1000 + 1500)):
+            stamp = time.strftime("%H:%M:%S", time.gmtime(ms // 1000)) + f".{ms % 1000:03}000000 UTC"
+            assert any(line.startswith(name) and line.endswith(stamp) for line in lines), (stamp, lines)
+
+
 @needs("ipfixDump")
 def test_libfixbuf_learns_the_names(tmp_path):
     """From the RFC 5610 records, so it shows every field of ntop's by name."""
@@ -252,6 +315,23 @@ def test_libfixbuf_learns_the_names(tmp_path):
         for name, value in (("PROC_NAME", "psql" if side == "SRC" else "postgres"),
                             ("PROC_PID", "101" if side == "SRC" else "202")):
             assert re.search(rf"{side}_{name} +: (\(len: \d+\) )?{value}$", done.stdout, flags=re.M), done.stdout
+    assert "_alienInformationElement" not in done.stdout
+
+
+@needs("ipfixDump")
+def test_libfixbuf_reads_processes(tmp_path):
+    """By the names of the RFC 5610 records that come with them."""
+    datagrams, _ = collect("ipfix", "procflow", "rfc5103", 1, "processes")
+    (tmp_path / "messages.ipfix").write_bytes(b"".join(datagrams))
+    done = subprocess.run(["ipfixDump", "--rfc5610", "-i", tmp_path / "messages.ipfix"],
+                          capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    for name, value in (("SRC_PROC_PID", "4890"), ("SRC_PROC_NAME", "curl"),
+                        ("SRC_FATHER_PROC_UID", "1001"), ("SRC_FATHER_PROC_USER_NAME", "bob"),
+                        ("SRC_PROC_PKG_NAME", "curl"), ("SRC_FATHER_PROC_PKG_NAME", "bash"),
+                        ("SRC_PROC_CMDLINE", "curl -s https://example.org/"),
+                        ("SRC_PROC_CONTAINER_ID", "0123456789ab")):
+        assert re.search(rf"{name} +: (\(len: \d+\) )?{value}$", done.stdout, flags=re.M), done.stdout
     assert "_alienInformationElement" not in done.stdout
 
 

@@ -18,6 +18,7 @@ def read_names():
     names = {9: {}, 10: {(29305, 1): "OUT_BYTES (reverse)", (29305, 2): "OUT_PKTS (reverse)",
                          (0, 139): "ICMP_TYPE (IPv6)"}}
     for kind, row in re.findall(r"(FLOW|END)_FIELD\((.*?)\n?\s*\"", rows, flags=re.S):
+        row = re.sub(r"\bNTOP\b", "35632", row)
         row = re.sub(r"RECORD_END\([^)]*\)", "parts", row.replace("\n", " "))
         words = [word.strip() for word in row.split(",")]
         if kind == "FLOW":

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* emit TYPE TO TEMPLATE BIFLOW [COPIES]: exports the fixed set of records through a real exporter.
+/* emit TYPE TO TEMPLATE BIFLOW [COPIES [processes]]: exports the fixed set of records, or that of
+ * processes, through a real exporter.
  * TYPE json, text, netflow9, ipfix; TO stdout:, file:PATH or udp:PORT (on 127.0.0.1). The first one
  * seems to have begun AGO_MS before now. Prints the time that stands for RECORDS_START_MS and the
  * counters on standard error, and returns 1 when a record was not sent. */
@@ -51,10 +52,13 @@ int main(int argc, char **argv)
 					 .template_interval_ns = 60 * NS_PER_SEC,
 					 .template_packets = 1000,
 					 .max_message_bytes = 1400,
-					 .queue = 65536};
+					 .queue = 65536,
+					 .records = CONFIG_RECORDS_FLOW | CONFIG_RECORDS_PROCESS};
 	struct exporter_context context = {.domain = 7};
 	uint64_t base_ms = clock_wall_ns() / NS_PER_MS - AGO_MS, now_ns = clock_now_ns();
 	int copies = argc > 5 ? atoi(argv[5]) : 1;
+	bool processes = argc > 6 && strcmp(argv[6], "processes") == 0;
+	unsigned count = processes ? RECORDS_PROCESS_COUNT : RECORDS_COUNT;
 	struct exporter_counters counters;
 	struct exporter *exporter;
 
@@ -68,8 +72,9 @@ int main(int argc, char **argv)
 	if (loop_new(&context.loop) < 0 || exporter_new(&config, &context, &exporter) < 0)
 		return 2;
 	for (int copy = 0; copy < copies; copy++)
-		for (unsigned i = 0; i < RECORDS_COUNT; i++) {
-			struct flow_record record = records_make(i);
+		for (unsigned i = 0; i < count; i++) {
+			struct flow_record record =
+				processes ? records_make_process(i) : records_make(i);
 
 			record.start_ms += base_ms - RECORDS_START_MS;
 			record.end_ms += base_ms - RECORDS_START_MS;

@@ -261,6 +261,112 @@ static inline struct flow_record records_make(unsigned which)
 	}
 }
 
+enum {
+	RECORD_ENDED,	/* a process that ended: all there is to tell */
+	RECORD_RUNNING, /* an interim record: a name that NetFlow v9 has to cut */
+	RECORD_SHORT,	/* known by its exit record alone, ended by a signal */
+	RECORDS_PROCESS_COUNT,
+};
+
+static inline struct flow_record records_make_process_record(uint64_t id, uint32_t pid,
+							     const char *name, const char *event)
+{
+	struct flow_record record = {
+		.parts = RECORD_PROCESS,
+		.flow_id = 1ull << 63 | id,
+		.number = 1,
+		.start_ns = RECORDS_START_NS + id * NS_PER_SEC,
+		.start_ms = RECORDS_START_MS + id * 1000,
+		.end_reason = FLOW_END_DETECTED,
+		.life.event = text_from(event),
+	};
+
+	record.end_ns = record.start_ns + 1500 * NS_PER_MS;
+	record.end_ms = record.start_ms + 1500;
+	records_set_process(&record, RECORD_SRC, pid, name, 1000, "alice");
+	record.src.start_ms = record.start_ms;
+	return record;
+}
+
+static inline struct flow_record records_make_ended(void)
+{
+	struct flow_record record = records_make_process_record(1, 4890, "curl", "end");
+
+	records_set_parent(&record, RECORD_SRC, 4849, "bash");
+	records_set_usage(&record, RECORD_SRC, 9437184, 6000000000, 8312, 412, 17);
+	record.parts |=
+		RECORD_LIFE(LIFE_EXIT_CODE) | RECORD_LIFE(LIFE_PEAK) | RECORD_LIFE(LIFE_CPU) |
+		RECORD_LIFE(LIFE_CPU_SPLIT) | RECORD_LIFE(LIFE_IO) | RECORD_LIFE(LIFE_SWITCHES) |
+		RECORD_LIFE(LIFE_FLOWS) | RECORD_LIFE(LIFE_TRAFFIC) |
+		RECORD_END(RECORD_SRC, END_PARENT_USER) | RECORD_END(RECORD_SRC, END_EXECUTABLE) |
+		RECORD_END(RECORD_SRC, END_PACKAGE) | RECORD_END(RECORD_SRC, END_PARENT_PACKAGE) |
+		RECORD_END(RECORD_SRC, END_COMMAND_LINE) | RECORD_END(RECORD_SRC, END_CGROUP) |
+		RECORD_END(RECORD_SRC, END_CONTAINER) | RECORD_END(RECORD_SRC, END_UNIT);
+	record.src.parent_uid = 1001;
+	record.src.parent_user_name = text_from("bob");
+	record.src.executable = text_from("/usr/bin/curl");
+	record.src.package = text_from("curl");
+	record.src.parent_package = text_from("bash");
+	record.src.command_line = text_from("curl -s https://example.org/");
+	record.src.cgroup = text_from("/system.slice/docker-0123456789ab.scope");
+	record.src.container = text_from("0123456789ab");
+	record.src.unit = text_from("docker-0123456789ab.scope");
+	record.life.exit_code = 22;
+	record.life.cpu_us = 124680;
+	record.life.user_us = 100000;
+	record.life.system_us = 24680;
+	record.life.read_bytes = 8192;
+	record.life.written_bytes = 4096;
+	record.life.voluntary_switches = 12;
+	record.life.involuntary_switches = 3;
+	record.life.flows = 2;
+	record.life.sent_bytes = 861;
+	record.life.received_bytes = 21184;
+	return record;
+}
+
+static inline struct flow_record records_make_running(void)
+{
+	struct flow_record record =
+		records_make_process_record(2, 31337, "systemd-networkd-wait", "interim");
+
+	records_set_parent(&record, RECORD_SRC, 1, "systemd");
+	records_set_usage(&record, RECORD_SRC, 12000000, 13000000, 25075, 7890, 0);
+	record.parts |= RECORD_LIFE(LIFE_PEAK) | RECORD_LIFE(LIFE_CPU) | RECORD_LIFE(LIFE_FLOWS);
+	record.parts &= ~RECORD_END(RECORD_SRC, END_IOWAIT);
+	record.end_reason = FLOW_END_ACTIVE;
+	record.src.start_ms = RECORDS_START_MS - 5000;
+	record.life.cpu_us = 3761250;
+	return record;
+}
+
+static inline struct flow_record records_make_short(void)
+{
+	struct flow_record record = records_make_process_record(3, 777, "sh", "end");
+
+	record.parts |= RECORD_END(RECORD_SRC, END_PARENT) | RECORD_END(RECORD_SRC, END_USAGE) |
+			RECORD_LIFE(LIFE_EXIT_SIGNAL) | RECORD_LIFE(LIFE_PEAK) |
+			RECORD_LIFE(LIFE_CPU);
+	record.src.parent_pid = 776;
+	record.src.peak_memory_bytes = 1048576;
+	record.src.cpu_load_pct100 = 9;
+	record.life.cpu_us = 1400;
+	record.life.exit_signal = 9;
+	return record;
+}
+
+static inline struct flow_record records_make_process(unsigned which)
+{
+	switch (which) {
+	case RECORD_ENDED:
+		return records_make_ended();
+	case RECORD_RUNNING:
+		return records_make_running();
+	default:
+		return records_make_short();
+	}
+}
+
 /* xorshift64*: the same sequence everywhere for a seed. */
 static inline uint64_t records_random(uint64_t *state)
 {

@@ -74,6 +74,19 @@ static void test_ecs(unused void **state)
 	compare("ecs.golden", &lines);
 }
 
+static void test_json_of_processes(unused void **state)
+{
+	struct buffer lines;
+
+	buffer_init(&lines);
+	for (unsigned i = 0; i < RECORDS_PROCESS_COUNT; i++) {
+		struct flow_record record = records_make_process(i);
+
+		assert_int_equal(json_encode_record(&lines, &record), 0);
+	}
+	compare("json_processes.golden", &lines);
+}
+
 static void test_text(unused void **state)
 {
 	struct text_table table = {.width = TEXT_TABLE_WIDTH};
@@ -92,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_of_processes),
 		cmocka_unit_test(test_ecs),
 		cmocka_unit_test(test_text),
 	};

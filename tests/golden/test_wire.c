@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* NetFlow v9 and IPFIX, byte for byte, for the records of records.h. The golden files hold the
- * bytes in hex, one element a line, with what it is behind '#'. "golden_wire netflow9" (or ipfix)
- * writes the raw messages instead; annotate.py makes a golden file out of them. */
+ * bytes in hex, one element a line, with what it is behind '#'. "golden_wire netflow9" (or ipfix, and
+ * behind it processes) writes the raw messages instead; annotate.py makes a golden file out of them. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,9 +22,15 @@ static void on_message(void *userdata, const struct wire_message *message)
 	buffer_add(userdata, message->bytes, message->length);
 }
 
-/* All records, in messages small enough to make several. */
-static void write_all(enum template_format format, struct buffer *out)
+static struct flow_record make(bool processes, unsigned which)
 {
+	return processes ? records_make_process(which) : records_make(which);
+}
+
+/* All records of a kind, in messages small enough to make several. */
+static void write_all(enum template_format format, bool processes, struct buffer *out)
+{
+	const unsigned count = processes ? RECORDS_PROCESS_COUNT : RECORDS_COUNT;
 	const struct wire_options options = {
 		.template_options = {.format = format, .set = FIELD_SET_PROCFLOW},
 		.template_interval_ns = 60 * NS_PER_SEC,
@@ -40,8 +46,8 @@ static void write_all(enum template_format format, struct buffer *out)
 	struct wire_writer *writer;
 
 	assert_int_equal(wire_writer_new(&options, on_message, out, &writer), 0);
-	for (unsigned i = 0; i < RECORDS_COUNT; i++) {
-		struct flow_record record = records_make(i);
+	for (unsigned i = 0; i < count; i++) {
+		struct flow_record record = make(processes, i);
 
 		assert_int_equal(wire_writer_add(writer, &record, &now), 0);
 	}
@@ -81,33 +87,36 @@ static void compare(const char *path, const struct buffer *bytes)
 	assert_int_equal(at, bytes->length);
 }
 
-static void test_netflow9(unused void **state)
+static void check(enum template_format format, bool processes, const char *path)
 {
 	struct buffer bytes;
 
 	buffer_init(&bytes);
-	write_all(TEMPLATE_NETFLOW9, &bytes);
-	compare("netflow9.golden", &bytes);
+	write_all(format, processes, &bytes);
+	compare(path, &bytes);
 	buffer_fini(&bytes);
+}
+
+static void test_netflow9(unused void **state)
+{
+	check(TEMPLATE_NETFLOW9, false, "netflow9.golden");
+	check(TEMPLATE_NETFLOW9, true, "netflow9_processes.golden");
 }
 
 static void test_ipfix(unused void **state)
 {
-	struct buffer bytes;
-
-	buffer_init(&bytes);
-	write_all(TEMPLATE_IPFIX, &bytes);
-	compare("ipfix.golden", &bytes);
-	buffer_fini(&bytes);
+	check(TEMPLATE_IPFIX, false, "ipfix.golden");
+	check(TEMPLATE_IPFIX, true, "ipfix_processes.golden");
 }
 
-static int write_raw(const char *format)
+static int write_raw(const char *format, bool processes)
 {
 	struct buffer bytes;
 	size_t written;
 
 	buffer_init(&bytes);
-	write_all(strcmp(format, "ipfix") == 0 ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9, &bytes);
+	write_all(strcmp(format, "ipfix") == 0 ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9, processes,
+		  &bytes);
 	written = fwrite(bytes.bytes, 1, bytes.length, stdout);
 	buffer_fini(&bytes);
 	return written > 0 ? 0 : 1;
@@ -121,6 +130,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		return write_raw(argv[1]);
+		return write_raw(argv[1], argc > 2 && strcmp(argv[2], "processes") == 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ class Daemon:
             # The namespaces of a test stand for other hosts.
             "attribution": {"namespaces": "host"},
             # One setting for the whole machine: tests that need it hold a lock.
-            "processes": {"delay_accounting": False},
+            "processes": {"delay_accounting": False, "report": "none"},
             # All records of a test are in one file.
             "exporters": [{"type": "json", "to": f"file://{self.records_path}", "rotate_size": 0}],
             "control": {"socket": str(self.control_path)},

@@ -358,6 +358,10 @@ static const struct bad_case exporter_cases[] = {
 	{"exporters:\n  - {type: json, name: ''}\n", "f:2:24: exporters.name: \"\" is empty\n"
 						     "      - {type: json, name: ''}\n"
 						     "                           ^\n"},
+	{"exporters:\n  - {type: ipfix, to: udp://a, template: ntopng, records: [process]}\n",
+	 "f:2:59: exporters.records: records of processes come with the template procflow only\n"
+	 "      - {type: ipfix, to: udp://a, template: ntopng, records: [process]}\n"
+	 "                                                              ^\n"},
 	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: ntopg1}\n",
 	 "f:2:44: exporters.template: \"ntopg1\" is not known here, did you mean \"ntopng\"? "
 	 "(expected procflow, standard, ntopng)\n"

@@ -278,6 +278,46 @@ static void test_slow_reader_of_a_pipe(void **state)
 	close(pipe_fds[1]);
 }
 
+/* One of each kind; the bits of "records" that are asked for decide. */
+static void check_kinds(struct fixture *fixture, uint64_t expected)
+{
+	const struct exporter_counters *counters;
+	struct flow_record flow = records_make(RECORD_CURL);
+	struct flow_record process = records_make_process(RECORD_ENDED);
+
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+	exporter_export(fixture->exporter, &flow);
+	exporter_export(fixture->exporter, &process);
+	exporter_flush(fixture->exporter);
+	counters = exporter_get_counters(fixture->exporter);
+	assert_int_equal(counters->accepted_records, expected);
+	assert_int_equal(counters->sent_records, expected);
+	exporter_free(fixture->exporter);
+	fixture->exporter = NULL;
+}
+
+static void test_records_of_the_kinds_that_are_asked_for(void **state)
+{
+	struct fixture *fixture = *state;
+	static char ntopng[] = "ntopng";
+
+	fixture->config.records = CONFIG_RECORDS_FLOW | CONFIG_RECORDS_PROCESS;
+	check_kinds(fixture, 2);
+	fixture->config.records = CONFIG_RECORDS_PROCESS;
+	check_kinds(fixture, 1);
+	fixture->config.records = CONFIG_RECORDS_FLOW;
+	check_kinds(fixture, 1);
+	/* A template without fields for them. */
+	fixture->config.records = CONFIG_RECORDS_FLOW | CONFIG_RECORDS_PROCESS;
+	assert_true(config_exporter_takes_processes(&fixture->config));
+	fixture->config.type = CONFIG_EXPORTER_IPFIX;
+	assert_true(config_exporter_takes_processes(&fixture->config));
+	fixture->config.template_name = ntopng;
+	assert_false(config_exporter_takes_processes(&fixture->config));
+	fixture->config.type = CONFIG_EXPORTER_TEXT;
+	assert_false(config_exporter_takes_processes(&fixture->config));
+}
+
 static void test_text_goes_the_same_way(void **state)
 {
 	struct fixture *fixture = *state;
@@ -568,6 +608,7 @@ int main(void)
 		with_fixture(test_full_disk),
 		with_fixture(test_reader_of_a_pipe_that_goes_away),
 		with_fixture(test_slow_reader_of_a_pipe),
+		with_fixture(test_records_of_the_kinds_that_are_asked_for),
 		with_fixture(test_text_goes_the_same_way),
 		with_fixture(test_udp_holds_a_message_back_until_its_time),
 		with_fixture(test_udp_sends_a_full_message_at_once),

@@ -42,7 +42,7 @@ static void test_no_template_has_variable_lengths(unused void **state)
 						 .biflow = CONFIG_BIFLOW_RFC5103};
 	struct template template;
 
-	template_init(&template, &options, UINT64_MAX, 256);
+	template_init(&template, &options, ~RECORD_PROCESS, 256);
 	for (size_t i = 0; i < template.field_count; i++) {
 		assert_true(template.fields[i].width <= 32);
 		assert_int_equal(template.fields[i].pen, 0);

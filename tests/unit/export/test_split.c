@@ -105,7 +105,7 @@ static void test_templates_have_one_direction(unused void **state)
 							 .biflow = CONFIG_BIFLOW_SPLIT};
 		struct template template;
 
-		template_init(&template, &options, UINT64_MAX, 256);
+		template_init(&template, &options, ~RECORD_PROCESS, 256);
 		for (size_t i = 0; i < template.field_count; i++) {
 			assert_int_not_equal(template.fields[i].id, 23);
 			assert_int_not_equal(template.fields[i].id, 24);

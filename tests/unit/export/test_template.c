@@ -76,9 +76,9 @@ static void test_flow_id_is_in_ipfix_alone(unused void **state)
 {
 	struct template template;
 
-	template_init(&template, &ipfix, UINT64_MAX, 256);
+	template_init(&template, &ipfix, ~RECORD_PROCESS, 256);
 	assert_non_null(find(&template, 0, 148));
-	template_init(&template, &v9, UINT64_MAX, 256);
+	template_init(&template, &v9, ~RECORD_PROCESS, 256);
 	assert_null(find(&template, 0, 148));
 }
 
@@ -138,12 +138,12 @@ static void test_standard_has_registered_fields_only(unused void **state)
 		.format = TEMPLATE_IPFIX, .set = FIELD_SET_STANDARD, .biflow = CONFIG_BIFLOW_NTOP};
 	struct template template;
 
-	template_init(&template, &options, UINT64_MAX, 256);
+	template_init(&template, &options, ~RECORD_PROCESS, 256);
 	for (size_t i = 0; i < template.field_count; i++)
 		assert_int_equal(template.fields[i].pen, 0);
 	assert_non_null(find(&template, 0, 371));
 	options.format = TEMPLATE_NETFLOW9;
-	template_init(&template, &options, UINT64_MAX, 256);
+	template_init(&template, &options, ~RECORD_PROCESS, 256);
 	for (size_t i = 0; i < template.field_count; i++)
 		assert_true(template.fields[i].id < 512);
 	template_init(&template, &options, RECORD_IPV4, 256);

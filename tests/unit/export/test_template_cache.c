@@ -29,17 +29,18 @@ static void test_one_template_for_one_signature(unused void **state)
 }
 
 /* Random signatures far beyond the limit: ids stay unique, each template has nothing that its
- * record does not know, and addresses and counters are never left out. */
+ * record does not know, and addresses and counters are never left out, and records of processes never
+ * mixed up with those of flows. */
 static void test_limit(unused void **state)
 {
-	const uint64_t plain = RECORD_IPV4 | RECORD_IPV6 | RECORD_COUNTERS;
+	const uint64_t of_flows = RECORD_IPV4 | RECORD_IPV6 | RECORD_COUNTERS;
 	struct template_cache cache;
 	uint64_t seed = 5;
 	unsigned simplified = 0;
 
 	template_cache_init(&cache, &options);
 	for (int i = 0; i < 20000; i++) {
-		uint64_t parts = records_random(&seed) & records_random(&seed);
+		uint64_t parts = records_random(&seed) & records_random(&seed), plain;
 		struct template *template;
 
 		parts &= ~(RECORD_IPV4 | RECORD_IPV6);
@@ -47,6 +48,7 @@ static void test_limit(unused void **state)
 		template = template_cache_get(&cache, parts);
 		assert_non_null(template);
 		assert_int_equal(template->signature & ~parts, 0);
+		plain = parts & RECORD_PROCESS ? RECORD_PROCESS : of_flows | RECORD_PROCESS;
 		assert_int_equal(template->signature & plain, parts & plain);
 		assert_ptr_equal(cache.items[template->id - TEMPLATE_FIRST_ID], template);
 		simplified += template_cache_is_simplified(&cache, template, parts);
