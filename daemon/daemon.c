@@ -22,6 +22,7 @@
 #include "runtime/open_files.h"
 #include "sources/conntrack.h"
 #include "sources/prerequisites.h"
+#include "sources/proc_connector.h"
 #include "sources/trace.h"
 
 #define LOG_MODULE "daemon"
@@ -50,7 +51,8 @@ struct daemon {
 	struct prerequisites *prerequisites;
 	struct process_table *processes;
 	struct attribution *attribution;
-	struct trace *trace; /* NULL: not among the methods, or not to be had */
+	struct trace *trace;		       /* NULL: not among the methods, or not to be had */
+	struct proc_connector *proc_connector; /* NULL: not needed, or not to be had */
 	struct exporter **exporters;
 	size_t exporter_count;
 	struct pipeline *pipeline;
@@ -209,6 +211,36 @@ static void open_trace(struct daemon *daemon)
 	log_warning("the method trace is not to be had: %s; processes that live for a moment only "
 		    "will be missed",
 		    reason);
+}
+
+static void on_processes_lost(void *userdata)
+{
+	attribution_add_lost(userdata, 0, 0);
+}
+
+static void tell_processes(void *userdata)
+{
+	proc_connector_read(userdata);
+}
+
+/* Without trace a short life is found only where the search begins with it. */
+static void open_proc_connector(struct daemon *daemon)
+{
+	struct proc_connector_options options = {.handlers = {.on_process = on_trace_process,
+							      .on_lost = on_processes_lost,
+							      .userdata = daemon->attribution}};
+	int r;
+
+	if (daemon->trace || !(daemon->config->attribution.methods & CONFIG_METHOD_SOCK_DIAG))
+		return;
+	r = proc_connector_open(&options, &daemon->proc_connector);
+	if (r < 0)
+		log_info("the proc connector is not to be had: %s; new processes are looked for "
+			 "in /proc",
+			 strerror(-r));
+	else
+		attribution_set_process_teller(daemon->attribution, tell_processes,
+					       daemon->proc_connector);
 }
 
 static void on_address_change(void *userdata, unused uint32_t epoll_events)
@@ -471,6 +503,7 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	if (r < 0)
 		return r;
 	open_trace(daemon);
+	open_proc_connector(daemon);
 	r = open_pipeline(daemon);
 	if (r < 0)
 		return r;
@@ -521,6 +554,7 @@ void daemon_free(struct daemon *daemon)
 	pipeline_free(daemon->pipeline);
 	trace_free(daemon->trace);
 	attribution_free(daemon->attribution);
+	proc_connector_close(daemon->proc_connector);
 	process_table_free(daemon->processes);
 	for (size_t i = 0; i < daemon->exporter_count; i++)
 		exporter_free(daemon->exporters[i]);

@@ -99,12 +99,22 @@ void attribution_add_process(struct attribution *attribution, const struct proce
 {
 	if (attribution->trace)
 		trace_owner_add_process(attribution->trace, event);
+	else
+		inode_map_add_process(socket_owner_get_inodes(attribution->sockets), event);
 }
 
 void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uint64_t until_ns)
 {
 	if (attribution->trace)
 		trace_owner_add_lost(attribution->trace, from_ns, until_ns);
+	else
+		inode_map_add_lost(socket_owner_get_inodes(attribution->sockets));
+}
+
+void attribution_set_process_teller(struct attribution *attribution, void (*tell)(void *userdata),
+				    void *userdata)
+{
+	inode_map_set_teller(socket_owner_get_inodes(attribution->sockets), tell, userdata);
 }
 
 void attribution_forget_port(struct attribution *attribution, uint16_t port)
@@ -131,6 +141,7 @@ void attribution_expire(struct attribution *attribution, uint64_t now_ns)
 {
 	if (attribution->trace)
 		trace_owner_expire(attribution->trace, now_ns);
+	inode_map_hear(socket_owner_get_inodes(attribution->sockets));
 	if (attribution->namespaces)
 		namespaces_refresh(attribution->namespaces, now_ns);
 }
@@ -380,6 +391,7 @@ static void update_counters(struct attribution *attribution, const struct owners
 	counters->socket_queries = sockets->queries;
 	counters->socket_errors = sockets->errors;
 	counters->inode_hits = inodes->hits;
+	counters->inode_newborns = inodes->newborns;
 	counters->inode_stale = inodes->stale;
 	counters->processes_scanned = inodes->processes_scanned;
 	counters->scans_refused = inodes->scans_refused;

@@ -29,6 +29,7 @@ struct attribution_counters {
 	uint64_t socket_queries;    /* sock_diag questions sent */
 	uint64_t socket_errors;	    /* ... that failed with something else than "no such socket" */
 	uint64_t inode_hits;	    /* inode to process answered by the cache, and verified */
+	uint64_t inode_newborns;    /* found in a process that had just been told to have started */
 	uint64_t inode_stale;	    /* cache entries that verification threw out */
 	uint64_t processes_scanned; /* /proc/PID/fd directories read */
 	uint64_t scans_refused;	    /* the budget of directory reads was used up */
@@ -64,6 +65,12 @@ void attribution_forget_port(struct attribution *attribution, uint16_t port);
 void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns);
 /* Trace is not to be had after all: the method is left out from here on. */
 void attribution_drop_trace(struct attribution *attribution);
+/* Where trace is not in use: from now on "tell" tells by attribution_add_process() who started,
+ * executed and exited before it was called, which orders the search for a socket's process, and by
+ * attribution_add_lost() that some of that is missing. It is called before a search, and once a
+ * second. */
+void attribution_set_process_teller(struct attribution *attribution, void (*tell)(void *userdata),
+				    void *userdata);
 /* Forgets what is too old to be asked for, and looks for new namespaces; to be called once a second. */
 void attribution_expire(struct attribution *attribution, uint64_t now_ns);
 

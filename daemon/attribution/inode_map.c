@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* A miss looks, in this order, at
+ *   0. where somebody tells who starts: the descriptors that a first socket gets in those that just
+ *      did, those of the socket's user first, the last one first (1 us a descriptor): most have not
+ *      long to live;
  *   1. the few descriptors next to the last find in the processes that answered lately: a client or
  *      server with many connections opens the next one there (1 us a descriptor, where a whole
  *      directory takes 1.2 us for each link in it);
- *   2. processes never looked at, newest first: the one that just started and connected;
+ *   2. processes never looked at, newest first: the one that just started and connected, those
+ *      of the socket's user before others where somebody tells;
  *   3. the lowest descriptor that was free in every process, those of the socket's user first:
  *      that is where the kernel puts a new one;
  *   4. all descriptors of the processes of the socket's user, the last read first;
@@ -23,14 +27,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attribution/newborns.h"
 #include "attribution/process_list.h"
 #include "attribution/socket_index.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
 enum {
-	MOST_RECENT = 6, /* processes that are probed in step 1 */
-	PROBED_FDS = 3,	 /* ... and descriptors in each, from the last find on */
+	MOST_NEWBORNS = 32, /* that are probed in step 0 */
+	FIRST_FD = 3,	    /* behind standard input, output and error */
+	MOST_RECENT = 6,    /* processes that are probed in step 1 */
+	PROBED_FDS = 3,	    /* ... and descriptors in each, from the last find on */
 	MOST_CHILDREN = 128,
 	MOST_SIBLINGS = 16,
 	MOST_ANCESTORS = 16,
@@ -47,6 +54,7 @@ struct inode_map {
 	struct process_list *processes;
 	struct socket_index index;
 	struct list_node recent; /* processes that answered, the last one first */
+	int newborn_fd;		 /* where the last newborn had its socket */
 	uint64_t round;
 	uint64_t budget_us, budget_at_ns;
 	struct inode_map_counters counters;
@@ -75,6 +83,7 @@ int inode_map_new(int proc_fd, struct inode_map **ret)
 	if (!map)
 		return -ENOMEM;
 	map->proc_fd = proc_fd;
+	map->newborn_fd = FIRST_FD;
 	list_init(&map->recent);
 	socket_index_init(&map->index);
 	r = process_list_new(proc_fd, on_gone, map, &map->processes);
@@ -96,6 +105,26 @@ void inode_map_free(struct inode_map *map)
 const struct inode_map_counters *inode_map_get_counters(const struct inode_map *map)
 {
 	return &map->counters;
+}
+
+void inode_map_set_teller(struct inode_map *map, void (*tell)(void *userdata), void *userdata)
+{
+	process_list_set_teller(map->processes, tell, userdata);
+}
+
+void inode_map_add_process(struct inode_map *map, const struct process_event *event)
+{
+	process_list_add_event(map->processes, event);
+}
+
+void inode_map_add_lost(struct inode_map *map)
+{
+	process_list_add_lost(map->processes);
+}
+
+void inode_map_hear(struct inode_map *map)
+{
+	process_list_hear(map->processes);
 }
 
 /* --- The budget --- */
@@ -167,12 +196,11 @@ static bool has_socket(struct inode_map *map, struct listed_process *process, in
 	return read_link(directory, name) == (int64_t)inode;
 }
 
-static bool seems_to_have_socket(struct inode_map *map, const struct listed_process *process,
-				 int fd, uint64_t inode)
+static bool seems_to_have_socket(struct inode_map *map, pid_t pid, int fd, uint64_t inode)
 {
 	char name[40];
 
-	snprintf(name, sizeof(name), "%d/fd/%d", process->id.pid, fd);
+	snprintf(name, sizeof(name), "%d/fd/%d", pid, fd);
 	spend(map, 1);
 	return fd >= 0 && read_link(map->proc_fd, name) == (int64_t)inode;
 }
@@ -188,7 +216,7 @@ static void note_holder(struct inode_map *map, struct listed_process *process, i
 static bool probe(struct inode_map *map, struct listed_process *process, int fd,
 		  struct search *search)
 {
-	if (!seems_to_have_socket(map, process, fd, search->query->inode))
+	if (!seems_to_have_socket(map, process->id.pid, fd, search->query->inode))
 		return false;
 	note_holder(map, process, fd, search->query->inode);
 	process->last_fd = fd;
@@ -268,6 +296,47 @@ static void scan_process(struct inode_map *map, struct listed_process *process,
 
 /* --- Searching --- */
 
+static bool has_newborn(struct inode_map *map, pid_t pid, struct search *search)
+{
+	uint64_t inode = search->query->inode;
+	int fd = map->newborn_fd;
+	struct listed_process *process;
+
+	if (!seems_to_have_socket(map, pid, fd, inode)) {
+		if (fd == FIRST_FD || !seems_to_have_socket(map, pid, FIRST_FD, inode))
+			return false;
+		fd = FIRST_FD;
+	}
+	process = process_list_take_newborn(map->processes, pid);
+	if (!process)
+		return false;
+	note_holder(map, process, fd, inode);
+	process->last_fd = fd;
+	map->newborn_fd = fd;
+	map->counters.newborns++;
+	search->found = true;
+	return true;
+}
+
+static bool is_newborn_of_user(const struct newborn *newborn, const struct inode_query *query)
+{
+	return !query->has_uid || (newborn->has_uid && newborn->uid == query->uid);
+}
+
+static void probe_newborns(struct inode_map *map, struct search *search, bool of_user)
+{
+	unsigned left = MOST_NEWBORNS;
+
+	list_for_each_safe (node, process_list_get_newborns(map->processes)) {
+		struct newborn *newborn = container_of(node, struct newborn, node);
+
+		if (is_newborn_of_user(newborn, search->query) != of_user)
+			continue;
+		if (left-- == 0 || has_newborn(map, newborn->pid, search))
+			return;
+	}
+}
+
 static void probe_recent(struct inode_map *map, struct search *search)
 {
 	unsigned left = MOST_RECENT;
@@ -285,22 +354,32 @@ static void probe_recent(struct inode_map *map, struct search *search)
 	}
 }
 
-static void scan_unscanned(struct inode_map *map, struct search *search)
+static bool is_of_user(const struct listed_process *process, const struct inode_query *query)
+{
+	return !query->has_uid || process->uid == query->uid;
+}
+
+static void scan_unscanned_of(struct inode_map *map, struct search *search, bool of_user)
 {
 	struct list_node *head = process_list_get_unscanned(map->processes);
 
 	for (struct list_node *node = head->next, *next; node != head && !search->found;
 	     node = next) {
+		struct listed_process *process = container_of(node, struct listed_process, node);
+
 		next = node->next;
+		if (is_of_user(process, search->query) != of_user)
+			continue;
 		if (!is_within_budget(map, search))
 			return;
-		scan_process(map, container_of(node, struct listed_process, node), search);
+		scan_process(map, process, search);
 	}
 }
 
-static bool is_of_user(const struct listed_process *process, const struct inode_query *query)
+static void scan_unscanned(struct inode_map *map, struct search *search)
 {
-	return !query->has_uid || process->uid == query->uid;
+	for (int of_user = 1; of_user >= 0 && !search->found; of_user--)
+		scan_unscanned_of(map, search, of_user);
 }
 
 static void probe_free(struct inode_map *map, struct search *search, bool of_user)
@@ -341,7 +420,11 @@ static void search_processes(struct inode_map *map, struct search *search, uint6
 										   scan_scanned};
 
 	map->round++;
-	probe_recent(map, search);
+	process_list_hear(map->processes);
+	for (int of_user = 1; of_user >= 0 && !search->found; of_user--)
+		probe_newborns(map, search, of_user);
+	if (!search->found)
+		probe_recent(map, search);
 	if (search->found)
 		return;
 	search->refused = !refresh_processes(map, now_ns);
@@ -369,7 +452,7 @@ struct kin {
 static void check_relative(struct inode_map *map, struct inode_entry *entry,
 			   struct listed_process *relative, int fd)
 {
-	if (seems_to_have_socket(map, relative, fd, entry->inode))
+	if (seems_to_have_socket(map, relative->id.pid, fd, entry->inode))
 		note_holder(map, relative, fd, entry->inode);
 }
 
@@ -465,19 +548,26 @@ static unsigned verify_holders(struct inode_map *map, struct inode_entry *entry)
 	return good;
 }
 
+/* The one holder that was seen may exit while its relatives are looked at: it is the holder all the
+ * same. */
 static int tell(struct inode_map *map, struct inode_entry *entry, uint64_t now_ns, unsigned good,
 		struct inode_holder *ret)
 {
-	struct socket_holder *holder;
+	struct socket_holder *holder = socket_index_first_holder(entry);
 
+	if (!holder)
+		return INODE_MAP_NOBODY;
+	ret->process = holder->process->id;
+	ret->began_ns = holder->process->began_ns;
 	if (good == 1 && check_relatives(map, entry, now_ns))
 		good = verify_holders(map, entry);
 	holder = socket_index_first_holder(entry);
 	if (good == 0 || !holder)
-		return INODE_MAP_NOBODY;
+		return INODE_MAP_FOUND;
 	list_remove(&holder->process->recent);
 	list_add_tail(map->recent.next, &holder->process->recent);
 	ret->process = holder->process->id;
+	ret->began_ns = holder->process->began_ns;
 	ret->is_shared = good > 1;
 	return INODE_MAP_FOUND;
 }

@@ -10,12 +10,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "flow/flow_event.h"
 #include "flow/ownership.h"
 
 struct inode_map;
 
 struct inode_map_counters {
 	uint64_t hits, stale, processes_scanned, scans_refused;
+	uint64_t newborns; /* found in a process that was just told to have started */
 };
 
 /* Outcomes of inode_map_find(). */
@@ -34,6 +36,7 @@ struct inode_query {
 
 struct inode_holder {
 	struct process_id process; /* the oldest one */
+	uint64_t began_ns;	   /* monotonic: it began not later than that; 0: not told */
 	bool is_shared;		   /* another process holds it too */
 	bool was_searched;	   /* not from the cache */
 };
@@ -41,6 +44,12 @@ struct inode_holder {
 /* "proc_fd" is borrowed. 0, or a negative errno. */
 int inode_map_new(int proc_fd, struct inode_map **ret);
 void inode_map_free(struct inode_map *map);
+
+/* See process_list_set_teller(): newborn processes are looked at first then. */
+void inode_map_set_teller(struct inode_map *map, void (*tell)(void *userdata), void *userdata);
+void inode_map_add_process(struct inode_map *map, const struct process_event *event);
+void inode_map_add_lost(struct inode_map *map);
+void inode_map_hear(struct inode_map *map);
 
 /* One of the outcomes. "Shared" is found out where it may come from (relatives of the process that
  * was found: its parent line, its children, its siblings) and for whatever is known from earlier

@@ -6,7 +6,10 @@
  *
  * A pid is given out (and told in loadavg) a little before its process can be seen in /proc, so
  * numbers that are not there yet are tried again for a while. Threads have numbers too, and
- * /proc/TID exists though it is not listed: they are told apart by Tgid. */
+ * /proc/TID exists though it is not listed: they are told apart by Tgid.
+ *
+ * With a teller nothing is looked for: who is told of is looked at once, and who exits is forgotten.
+ * The end of a leader is that of its process only where there never were other threads. */
 
 #include "attribution/process_list.h"
 
@@ -18,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "attribution/newborns.h"
 #include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -28,6 +32,7 @@ enum {
 	MOST_KEPT_DIRECTORIES = 256,
 	MOST_STEPS = 32, /* pids looked at one by one; more are found by reading /proc */
 	MOST_AWAITED = 64,
+	MOST_NEWBORNS = 4096,
 	LISTING_SHARE = 20, /* reading /proc takes one part in this many of the time */
 	LISTED_PER_US = 3,  /* directory entries of /proc read in a microsecond */
 	ADDING_COST_US = 6,
@@ -53,17 +58,27 @@ struct process_list {
 	uint64_t next_listing_ns; /* not before */
 	struct awaited_pid awaited[MOST_AWAITED];
 	size_t awaited_count;
+	process_list_tell tell; /* NULL: nobody does */
+	void *teller;
+	struct newborns *newborns;
+	bool must_list; /* what was told is not all */
 };
 
 DEFINE_CLEANUP(DIR *, closedir);
+DEFINE_CLEANUP(struct process_list *, process_list_free);
 
 int process_list_new(int proc_fd, process_list_on_gone on_gone, void *userdata,
 		     struct process_list **ret)
 {
-	struct process_list *list = calloc(1, sizeof(*list));
+	cleanup(process_list_free_cleanup) struct process_list *list = calloc(1, sizeof(*list));
+	int r;
 
 	if (!list)
 		return -ENOMEM;
+	list->loadavg_fd = -1;
+	r = newborns_new(MOST_NEWBORNS, &list->newborns);
+	if (r < 0)
+		return r;
 	list->proc_fd = proc_fd;
 	list->on_gone = on_gone;
 	list->userdata = userdata;
@@ -74,7 +89,7 @@ int process_list_new(int proc_fd, process_list_on_gone on_gone, void *userdata,
 	list_init(&list->kept);
 	/* Where it is missing every refresh reads /proc. */
 	list->loadavg_fd = openat(proc_fd, "loadavg", O_RDONLY | O_CLOEXEC);
-	*ret = list;
+	*ret = steal_pointer(&list);
 	return 0;
 }
 
@@ -131,6 +146,7 @@ void process_list_free(struct process_list *list)
 	while ((process = hash_map_next(&list->processes, &position)))
 		forget(list, process);
 	hash_map_fini(&list->processes);
+	newborns_free(list->newborns);
 	if (list->loadavg_fd >= 0)
 		close(list->loadavg_fd);
 	free(list);
@@ -173,8 +189,20 @@ static bool is_leader(int directory, pid_t pid)
 	return at && strtol(at + 6, NULL, 10) == pid;
 }
 
+static void keep_directory(struct process_list *list, struct listed_process *process, int take)
+{
+	if (list->kept_count >= MOST_KEPT_DIRECTORIES)
+		leave(list, container_of(list_first(&list->kept), struct listed_process, kept));
+	process->directory_fd = take;
+	list_add_tail(&list->kept, &process->kept);
+	list->kept_count++;
+}
+
+/* How it is known that the number is a process's: a thread has one, too. */
+enum source { FROM_NUMBER, FROM_LISTING, FROM_TELLER };
+
 /* 0; -ENOENT or -ESRCH where there is nobody (yet); another negative errno. */
-static int add_process(struct process_list *list, pid_t pid, bool is_listed)
+static int add_process(struct process_list *list, pid_t pid, enum source source)
 {
 	cleanup_close int directory = -1;
 	struct procfs_stat stat;
@@ -185,7 +213,7 @@ static int add_process(struct process_list *list, pid_t pid, bool is_listed)
 	directory = open_directory(list->proc_fd, pid, &stat);
 	if (directory < 0)
 		return directory;
-	if (!is_listed && stat.threads > 1 && !is_leader(directory, pid))
+	if (source == FROM_NUMBER && stat.threads > 1 && !is_leader(directory, pid))
 		return 0;
 	if (fstat(directory, &owner) < 0)
 		return -errno;
@@ -200,6 +228,7 @@ static int add_process(struct process_list *list, pid_t pid, bool is_listed)
 	process->id = (struct process_id){.pid = pid, .start_ticks = stat.start_ticks};
 	process->parent = stat.parent;
 	process->uid = owner.st_uid;
+	process->may_have_threads = stat.threads > 1;
 	process->last_fd = -1;
 	process->free_fd = -1;
 	process->directory_fd = -1;
@@ -212,6 +241,8 @@ static int add_process(struct process_list *list, pid_t pid, bool is_listed)
 	list_add_tail(list->unscanned.next, &process->node);
 	list_add_tail(list->born.next, &process->by_age);
 	process->born = ++list->generation;
+	if (source == FROM_TELLER)
+		keep_directory(list, process, steal_fd(&directory));
 	return 0;
 }
 
@@ -225,7 +256,7 @@ void process_list_replace(struct process_list *list, struct listed_process *proc
 	pid_t pid = process->id.pid;
 
 	remove_process(list, process);
-	(void)add_process(list, pid, false);
+	(void)add_process(list, pid, FROM_NUMBER);
 }
 
 int process_list_enter(struct process_list *list, struct listed_process *process)
@@ -247,11 +278,7 @@ int process_list_enter(struct process_list *list, struct listed_process *process
 	}
 	if (directory < 0)
 		return directory;
-	if (list->kept_count >= MOST_KEPT_DIRECTORIES)
-		leave(list, container_of(list_first(&list->kept), struct listed_process, kept));
-	process->directory_fd = directory;
-	list_add_tail(&list->kept, &process->kept);
-	list->kept_count++;
+	keep_directory(list, process, directory);
 	return directory;
 }
 
@@ -283,7 +310,7 @@ static void try_pid(struct process_list *list, pid_t pid, uint64_t now_ns, uint6
 {
 	if (process_list_find(list, pid))
 		return;
-	if (is_gone_error(add_process(list, pid, false)) && now_ns - since_ns < AWAIT_NS)
+	if (is_gone_error(add_process(list, pid, FROM_NUMBER)) && now_ns - since_ns < AWAIT_NS)
 		await(list, pid, since_ns);
 }
 
@@ -338,7 +365,7 @@ static bool list_all(struct process_list *list, uint64_t *cost, uint64_t *ret_li
 		if (known)
 			known->seen = list->listing;
 		else
-			(void)add_process(list, (pid_t)pid, true);
+			(void)add_process(list, (pid_t)pid, FROM_LISTING);
 	}
 	remove_unseen(list, &list->unscanned);
 	remove_unseen(list, &list->scanned);
@@ -347,11 +374,161 @@ static bool list_all(struct process_list *list, uint64_t *cost, uint64_t *ret_li
 	return true;
 }
 
-bool process_list_refresh(struct process_list *list, uint64_t now_ns, uint64_t *cost)
+/* --- What is told --- */
+
+void process_list_set_teller(struct process_list *list, process_list_tell tell, void *userdata)
 {
-	pid_t newest = read_newest(list);
+	list->tell = tell;
+	list->teller = userdata;
+	list->awaited_count = 0;
+	process_list_add_lost(list); /* who began earlier is not told of */
+}
+
+void process_list_add_lost(struct process_list *list)
+{
+	size_t position = 0;
+	struct listed_process *process;
+
+	list->must_list = true;
+	while ((process = hash_map_next(&list->processes, &position)))
+		process->may_have_threads = true;
+}
+
+void process_list_hear(struct process_list *list)
+{
+	if (list->tell)
+		list->tell(list->teller);
+}
+
+struct list_node *process_list_get_newborns(struct process_list *list)
+{
+	return newborns_get_all(list->newborns);
+}
+
+static void add_newborn(struct process_list *list, struct newborn *newborn, pid_t parent)
+{
+	const struct listed_process *known = process_list_find(list, parent);
+	const struct newborn *unread = newborns_find(list->newborns, parent);
+
+	if (known || unread) {
+		newborn->has_uid = known || unread->has_uid;
+		newborn->uid = known ? known->uid : unread->uid;
+	}
+	if (newborns_add(list->newborns, newborn) != NEWBORNS_ADDED)
+		process_list_add_lost(list);
+}
+
+static void note_threads(struct process_list *list, pid_t pid)
+{
+	struct listed_process *process = process_list_find(list, pid);
+	struct newborn *newborn = newborns_find(list->newborns, pid);
+
+	if (process)
+		process->may_have_threads = true;
+	if (newborn)
+		newborn->has_threads = true;
+}
+
+static void on_fork(struct process_list *list, const struct process_event *event,
+		    struct listed_process *previous)
+{
+	struct newborn newborn = {.pid = event->pid, .began_ns = event->when_ns};
+
+	if (previous)
+		remove_process(list, previous);
+	add_newborn(list, &newborn, event->parent);
+}
+
+/* Its descriptors are others now, and its user may be. */
+static void on_exec(struct process_list *list, pid_t pid, struct listed_process *process,
+		    struct newborn *unread)
+{
+	struct newborn newborn = {.pid = pid};
+
+	if (unread)
+		newborn.began_ns = unread->began_ns;
+	else if (process)
+		newborn.began_ns = process->began_ns;
+	if (process)
+		remove_process(list, process);
+	add_newborn(list, &newborn, 0);
+}
+
+void process_list_add_event(struct process_list *list, const struct process_event *event)
+{
+	struct listed_process *process = process_list_find(list, event->pid);
+	struct newborn *newborn = newborns_find(list->newborns, event->pid);
+
+	if (event->type == PROCESS_EVENT_FORK && event->thread != event->pid) {
+		note_threads(list, event->pid);
+		return;
+	}
+	if (event->type == PROCESS_EVENT_EXIT) {
+		if (event->thread != event->pid)
+			return;
+		if (newborn && !newborn->has_threads)
+			newborns_remove(list->newborns, newborn);
+		if (process && !process->may_have_threads)
+			remove_process(list, process);
+		return;
+	}
+	if (event->type == PROCESS_EVENT_FORK)
+		on_fork(list, event, process);
+	else if (event->type == PROCESS_EVENT_EXEC)
+		on_exec(list, event->pid, process, newborn);
+}
+
+struct listed_process *process_list_take_newborn(struct process_list *list, pid_t pid)
+{
+	struct newborn *newborn = newborns_find(list->newborns, pid);
+	struct newborn told = newborn ? *newborn : (struct newborn){0};
+	struct listed_process *process;
+
+	if (newborn)
+		newborns_remove(list->newborns, newborn);
+	if (!process_list_find(list, pid))
+		(void)add_process(list, pid, FROM_TELLER);
+	process = process_list_find(list, pid);
+	if (!process)
+		return NULL;
+	process->may_have_threads |= told.has_threads;
+	process->began_ns = told.began_ns;
+	return process;
+}
+
+static bool refresh_as_told(struct process_list *list, uint64_t now_ns, uint64_t *cost)
+{
 	uint64_t listing_cost = 0;
 
+	process_list_hear(list);
+	if (!list->must_list || now_ns < list->next_listing_ns) {
+		/* The oldest first: later ones count as younger. */
+		for (struct list_node *all = newborns_get_all(list->newborns);
+		     !list_is_empty(all);) {
+			pid_t pid = container_of(all->previous, struct newborn, node)->pid;
+
+			process_list_take_newborn(list, pid);
+			*cost += ADDING_COST_US;
+		}
+		return !list->must_list;
+	}
+	newborns_clear(list->newborns);
+	if (!list_all(list, cost, &listing_cost))
+		return false;
+	*cost += listing_cost;
+	list->next_listing_ns = now_ns + listing_cost * LISTING_SHARE * 1000;
+	list->must_list = false;
+	return true;
+}
+
+bool process_list_refresh(struct process_list *list, uint64_t now_ns, uint64_t *cost)
+{
+	uint64_t listing_cost = 0;
+	pid_t newest;
+
+	if (list->tell)
+		return refresh_as_told(list, now_ns, cost);
+	newest = read_newest(list);
 	if (newest && list->newest && newest >= list->newest &&
 	    newest - list->newest <= MOST_STEPS) {
 		*cost += list->awaited_count + (uint64_t)(newest - list->newest) * ADDING_COST_US;

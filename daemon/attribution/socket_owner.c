@@ -33,6 +33,7 @@ struct socket_owner {
 	struct socket_space *own;
 	struct inode_map *inodes;
 	uint64_t tick_ns;
+	uint64_t holder_began_ns; /* of the holder that was told last, see struct inode_holder */
 	struct socket_owner_counters counters;
 };
 
@@ -64,6 +65,11 @@ void socket_owner_free(struct socket_owner *owner)
 	inode_map_free(owner->inodes);
 	socket_space_close(owner->own);
 	free(owner);
+}
+
+struct inode_map *socket_owner_get_inodes(struct socket_owner *owner)
+{
+	return owner->inodes;
 }
 
 static const struct socket_space *space_of(const struct socket_owner *owner,
@@ -110,10 +116,16 @@ static bool started_after(const struct socket_owner *owner, struct process_id pr
 }
 
 /* A flow's event may have waited, and its sender's port may be another's by now: who may have started
- * since is not believed. A start is known to the tick. */
+ * since is not believed. A start is known to the tick, and better where the proc connector told it. */
 static bool may_have_started_after(const struct socket_owner *owner, struct process_id process,
 				   const struct ownership_query *query)
 {
+	uint64_t since_ns = query->when_ns;
+
+	if (query->not_before_ns && query->not_before_ns < since_ns)
+		since_ns = query->not_before_ns;
+	if (owner->holder_began_ns && owner->holder_began_ns <= since_ns)
+		return false;
 	if (query->not_before_ns && query->not_before_ns < query->when_ns)
 		return start_ns(owner, process) + owner->tick_ns > query->not_before_ns;
 	return started_after(owner, process, query->when_ns);
@@ -221,6 +233,7 @@ static void tell_holder(struct socket_owner *owner, const struct socket_owner_qu
 	}
 	ret->method = holder.is_shared ? OWNERSHIP_SHARED : OWNERSHIP_SOCK_DIAG;
 	ret->process = holder.process;
+	owner->holder_began_ns = holder.began_ns;
 	/* A server that forks for each connection has both of them hold it for a moment. */
 	ret->is_provisional = holder.is_shared && !query->query->initiator;
 }

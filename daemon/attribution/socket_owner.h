@@ -32,6 +32,9 @@ struct socket_owner_counters {
 int socket_owner_new(int proc_fd, struct socket_owner **ret);
 void socket_owner_free(struct socket_owner *owner);
 
+/* See inode_map.h. */
+struct inode_map *socket_owner_get_inodes(struct socket_owner *owner);
+
 /* Always an answer; never OWNERSHIP_REMOTE, OWNERSHIP_UNKNOWN. */
 void socket_owner_find(struct socket_owner *owner, const struct socket_owner_query *query,
 		       struct ownership *ret);

@@ -23,6 +23,7 @@ struct netlink_channel {
 	uint32_t sequence;
 	uint32_t port;
 	bool dumping, torn;
+	bool is_connector;
 	uint64_t batches;
 	struct mmsghdr headers[BATCH];
 	struct iovec vectors[BATCH];
@@ -56,6 +57,7 @@ int netlink_channel_open(int bus, struct netlink_channel **ret)
 	if (mnl_socket_bind(channel->socket, 0, MNL_SOCKET_AUTOPID) < 0)
 		return -errno;
 	channel->port = mnl_socket_get_portid(channel->socket);
+	channel->is_connector = bus == NETLINK_CONNECTOR;
 	*ret = steal_pointer(&channel);
 	return 0;
 }
@@ -111,6 +113,11 @@ void netlink_channel_close(struct netlink_channel *channel)
 int netlink_channel_get_fd(const struct netlink_channel *channel)
 {
 	return mnl_socket_get_fd(channel->socket);
+}
+
+uint32_t netlink_channel_get_port(const struct netlink_channel *channel)
+{
+	return channel->port;
 }
 
 int netlink_channel_join(struct netlink_channel *channel, unsigned group)
@@ -187,8 +194,9 @@ struct reading {
 	bool answered;	   /* a message of ours was seen */
 	bool finished;	   /* the end of the answer was seen */
 	bool torn;
-	bool reads_on; /* to the end of the answer, whatever on_message returns */
-	int refusal;   /* what on_message returned then */
+	bool passes_done; /* NLMSG_DONE is a message like any other */
+	bool reads_on;	  /* to the end of the answer, whatever on_message returns */
+	int refusal;	  /* what on_message returned then */
 };
 
 static int pass_on(struct reading *reading, const struct nlmsghdr *message)
@@ -210,6 +218,8 @@ static int handle_message(struct reading *reading, const struct nlmsghdr *messag
 	reading->answered = true;
 	if (message->nlmsg_flags & NLM_F_DUMP_INTR)
 		reading->torn = true;
+	if (reading->passes_done && message->nlmsg_type == NLMSG_DONE)
+		return pass_on(reading, message);
 	switch (message->nlmsg_type) {
 	case NLMSG_NOOP:
 	case NLMSG_OVERRUN:
@@ -293,6 +303,11 @@ int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *re
 	return reading.torn ? NETLINK_TORN : 0;
 }
 
+int netlink_channel_send(struct netlink_channel *channel, struct nlmsghdr *message)
+{
+	return send_request(channel, message);
+}
+
 int netlink_channel_dump(struct netlink_channel *channel, struct nlmsghdr *request)
 {
 	int r;
@@ -313,6 +328,7 @@ int netlink_channel_receive(struct netlink_channel *channel, unsigned most,
 {
 	struct reading reading = {.on_message = on_message,
 				  .userdata = userdata,
+				  .passes_done = channel->is_connector,
 				  .sequence = channel->dumping ? channel->sequence : 0};
 
 	for (unsigned seen = 0; seen < most;) {

@@ -18,7 +18,8 @@
 
 struct netlink_channel;
 
-/* Called for every message that is not NLMSG_ERROR, NLMSG_DONE or NLMSG_NOOP. 0 goes on; negative
+/* Called for every message that is not NLMSG_ERROR, NLMSG_DONE or NLMSG_NOOP (on the bus
+ * NETLINK_CONNECTOR all are NLMSG_DONE, and it is called for them). 0 goes on; negative
  * is the last call, and what the reading function returns: netlink_channel_receive() at once (what
  * was received in the same batch is dropped), netlink_channel_request() when the answer is at its
  * end. */
@@ -46,6 +47,8 @@ int netlink_channel_open_on_host(int bus, struct netlink_channel **ret);
 void netlink_channel_close(struct netlink_channel *channel);
 
 int netlink_channel_get_fd(const struct netlink_channel *channel);
+/* The number that the kernel gave the socket: no other one on this bus has it. */
+uint32_t netlink_channel_get_port(const struct netlink_channel *channel);
 int netlink_channel_join(struct netlink_channel *channel, unsigned group);
 
 /* Sets the receive buffer, above net.core.rmem_max too where CAP_NET_ADMIN allows it
@@ -60,6 +63,10 @@ ssize_t netlink_channel_set_receive_buffer(struct netlink_channel *channel, size
  * Answers to earlier questions are skipped. */
 int netlink_channel_request(struct netlink_channel *channel, struct nlmsghdr *request,
 			    netlink_on_message on_message, void *userdata);
+
+/* Sends a message and returns; what answers it, if anything, comes by netlink_channel_receive(). 0 or
+ * a negative errno. */
+int netlink_channel_send(struct netlink_channel *channel, struct nlmsghdr *message);
 
 /* Sends a dump request and returns; -EBUSY while one is going on. */
 int netlink_channel_dump(struct netlink_channel *channel, struct nlmsghdr *request);

@@ -14,6 +14,7 @@
 
 #include "attribution/inode_map.h"
 #include "base/clock.h"
+#include "base/macros.h"
 #include "support/fake_descriptors.h"
 #include "support/fake_process.h"
 #include "support/temporary.h"
@@ -384,6 +385,56 @@ static void random_processes_are_never_confused(void **state)
 	}
 }
 
+static void on_tell(unused void *userdata)
+{
+}
+
+static void tell_fork(struct fixture *fixture, pid_t pid, pid_t parent)
+{
+	struct process_event event = {.type = PROCESS_EVENT_FORK,
+				      .pid = pid,
+				      .thread = pid,
+				      .parent = parent,
+				      .when_ns = fixture->now_ns};
+
+	inode_map_add_process(fixture->map, &event);
+}
+
+/* Before anything else is read; of the socket's user first, the last one first. */
+static void newborns_are_looked_at_first(void **state)
+{
+	struct fixture *fixture = *state;
+	struct inode_holder holder = {0};
+	uint64_t scanned;
+
+	hold(fixture, 11, 3, 500);
+	inode_map_set_teller(fixture->map, on_tell, NULL);
+	assert_holder(fixture, 500, 11, 110, false);
+	scanned = inode_map_get_counters(fixture->map)->processes_scanned;
+	for (pid_t pid = 20; pid < 40; pid++) {
+		start(fixture, pid, 11, 200);
+		tell_fork(fixture, pid, 11);
+	}
+	hold(fixture, 25, 3, 525);
+	assert_int_equal(find(fixture, 525, &holder), INODE_MAP_FOUND);
+	assert_int_equal(holder.process.pid, 25);
+	assert_true(holder.began_ns == fixture->now_ns);
+	assert_int_equal(inode_map_get_counters(fixture->map)->newborns, 1);
+	assert_int_equal(inode_map_get_counters(fixture->map)->processes_scanned, scanned);
+	/* Its socket stands elsewhere: the descriptors are read. */
+	start(fixture, 50, 11, 500);
+	hold(fixture, 50, 9, 550);
+	tell_fork(fixture, 50, 11);
+	assert_holder(fixture, 550, 50, 500, false);
+	assert_int_equal(inode_map_get_counters(fixture->map)->newborns, 1);
+	/* Found, and gone while the rest was looked at: not another one's. */
+	start(fixture, 51, 11, 510);
+	hold(fixture, 51, 3, 551);
+	tell_fork(fixture, 51, 11);
+	stop(fixture, 51);
+	assert_outcome(fixture, 551, INODE_MAP_NOBODY);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -402,6 +453,7 @@ int main(void)
 		TEST(the_budget_ends_and_comes_back),
 		TEST(a50_hidden_processes_are_a_missing_right),
 		TEST(random_processes_are_never_confused),
+		TEST(newborns_are_looked_at_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "attribution/newborns.h"
 #include "attribution/process_list.h"
 #include "base/clock.h"
 #include "base/macros.h"
@@ -24,6 +25,7 @@ struct fixture {
 	struct process_list *list;
 	uint64_t now_ns;
 	unsigned gone;
+	unsigned asked; /* times that the teller was */
 };
 
 static void on_gone(struct listed_process *process, void *userdata)
@@ -253,6 +255,190 @@ static void directories_are_kept_within_bounds(void **state)
 	assert_true(open("/dev/null", O_RDONLY | O_CLOEXEC) < 400);
 }
 
+/* --- With somebody who tells --- */
+
+static void on_tell(void *userdata)
+{
+	struct fixture *fixture = userdata;
+
+	fixture->asked++;
+}
+
+static void tell(struct fixture *fixture, enum process_event_type type, pid_t pid, pid_t thread,
+		 pid_t parent)
+{
+	struct process_event event = {.type = type,
+				      .pid = pid,
+				      .thread = thread,
+				      .parent = parent,
+				      .when_ns = fixture->now_ns};
+
+	process_list_add_event(fixture->list, &event);
+}
+
+static pid_t get_newborn(struct fixture *fixture)
+{
+	struct list_node *first = list_first(process_list_get_newborns(fixture->list));
+
+	return first ? container_of(first, struct newborn, node)->pid : 0;
+}
+
+/* What began before somebody told is listed; from then on loadavg is not believed. */
+static void start_telling(struct fixture *fixture)
+{
+	process_list_set_teller(fixture->list, on_tell, fixture);
+	refresh(fixture, true);
+	assert_int_equal(process_list_count(fixture->list), 3);
+	assert_int_equal(fixture->asked, 1);
+	fake_descriptors_set_newest(fixture->proc, 100);
+	assert_int_equal(refresh(fixture, true), 0);
+}
+
+static void who_is_told_of_is_taken_in(void **state)
+{
+	struct fixture *fixture = *state;
+	struct listed_process *process;
+
+	start_telling(fixture);
+	start(fixture, 50, 11, 500);
+	assert_int_equal(refresh(fixture, true), 0);
+	assert_null(process_list_find(fixture->list, 50));
+	tell(fixture, PROCESS_EVENT_FORK, 50, 50, 11);
+	assert_int_equal(get_newborn(fixture), 50);
+	refresh(fixture, true);
+	process = process_list_find(fixture->list, 50);
+	assert_non_null(process);
+	assert_int_equal(process->parent, 11);
+	assert_true(process->began_ns == fixture->now_ns);
+	assert_int_equal(get_newborn(fixture), 0);
+	/* One that nobody saw: told of, gone. */
+	tell(fixture, PROCESS_EVENT_FORK, 51, 51, 11);
+	refresh(fixture, true);
+	assert_null(process_list_find(fixture->list, 51));
+	assert_int_equal(get_newborn(fixture), 0);
+}
+
+static void who_exits_is_forgotten(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_telling(fixture);
+	start(fixture, 50, 11, 500);
+	tell(fixture, PROCESS_EVENT_FORK, 50, 50, 11);
+	refresh(fixture, true);
+	tell(fixture, PROCESS_EVENT_EXIT, 50, 50, 0);
+	assert_null(process_list_find(fixture->list, 50));
+	assert_int_equal(fixture->gone, 1);
+	tell(fixture, PROCESS_EVENT_FORK, 51, 51, 11);
+	tell(fixture, PROCESS_EVENT_EXIT, 51, 51, 0);
+	assert_int_equal(get_newborn(fixture), 0);
+	/* Nobody knows it. */
+	tell(fixture, PROCESS_EVENT_EXIT, 52, 52, 0);
+}
+
+/* Its other threads may live on. */
+static void the_end_of_a_leader_with_threads_is_not_the_end(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_telling(fixture);
+	start(fixture, 50, 11, 500);
+	tell(fixture, PROCESS_EVENT_FORK, 50, 50, 11);
+	tell(fixture, PROCESS_EVENT_FORK, 50, 60, 11);
+	tell(fixture, PROCESS_EVENT_EXIT, 50, 60, 0);
+	tell(fixture, PROCESS_EVENT_EXIT, 50, 50, 0);
+	refresh(fixture, true);
+	assert_non_null(process_list_find(fixture->list, 50));
+	tell(fixture, PROCESS_EVENT_EXIT, 50, 50, 0);
+	assert_non_null(process_list_find(fixture->list, 50));
+	/* The only thread after execve(2). */
+	tell(fixture, PROCESS_EVENT_EXEC, 50, 50, 0);
+	refresh(fixture, true);
+	tell(fixture, PROCESS_EVENT_EXIT, 50, 50, 0);
+	assert_null(process_list_find(fixture->list, 50));
+	/* Who was there before may have threads that nobody told of. */
+	tell(fixture, PROCESS_EVENT_FORK, 11, 61, 10);
+	tell(fixture, PROCESS_EVENT_EXIT, 11, 11, 0);
+	assert_non_null(process_list_find(fixture->list, 11));
+}
+
+static void a_program_that_is_executed_is_a_newborn_again(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t began_ns = fixture->now_ns;
+	struct listed_process *process;
+
+	start_telling(fixture);
+	start(fixture, 50, 11, 500);
+	tell(fixture, PROCESS_EVENT_FORK, 50, 50, 11);
+	refresh(fixture, true);
+	fixture->now_ns += NS_PER_SEC;
+	tell(fixture, PROCESS_EVENT_EXEC, 50, 50, 0);
+	assert_null(process_list_find(fixture->list, 50));
+	assert_int_equal(get_newborn(fixture), 50);
+	process = process_list_take_newborn(fixture->list, 50);
+	assert_non_null(process);
+	assert_true(process->began_ns == began_ns);
+	/* It began before anybody told. */
+	tell(fixture, PROCESS_EVENT_EXEC, 11, 11, 0);
+	refresh(fixture, true);
+	assert_true(process_list_find(fixture->list, 11)->began_ns == 0);
+}
+
+static void a06_the_same_number_told_again_is_another(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_telling(fixture);
+	start(fixture, 11, 1, 900);
+	tell(fixture, PROCESS_EVENT_FORK, 11, 11, 1);
+	assert_null(process_list_find(fixture->list, 11));
+	refresh(fixture, true);
+	assert_int_equal(process_list_find(fixture->list, 11)->id.start_ticks, 900);
+}
+
+static void what_was_lost_needs_a_listing_which_is_rationed(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_telling(fixture);
+	for (pid_t pid = 100; pid < 400; pid++)
+		start(fixture, pid, 1, 1000 + (uint64_t)pid);
+	fixture->now_ns += NS_PER_SEC;
+	process_list_add_lost(fixture->list);
+	refresh(fixture, true);
+	assert_int_equal(process_list_count(fixture->list), 303);
+	start(fixture, 50, 11, 500);
+	tell(fixture, PROCESS_EVENT_FORK, 50, 50, 11);
+	stop(fixture, 100);
+	process_list_add_lost(fixture->list);
+	refresh(fixture, false);
+	assert_non_null(process_list_find(fixture->list, 50));
+	assert_non_null(process_list_find(fixture->list, 100));
+	fixture->now_ns += NS_PER_SEC;
+	refresh(fixture, true);
+	assert_null(process_list_find(fixture->list, 100));
+	/* That it made threads may be among what was lost. */
+	tell(fixture, PROCESS_EVENT_EXIT, 101, 101, 0);
+	assert_non_null(process_list_find(fixture->list, 101));
+}
+
+/* More than are kept: the oldest are found by a listing. */
+static void more_newborns_than_fit_need_a_listing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_telling(fixture);
+	start(fixture, 50, 11, 500);
+	tell(fixture, PROCESS_EVENT_FORK, 50, 50, 11);
+	for (pid_t pid = 1000; pid < 6000; pid++)
+		tell(fixture, PROCESS_EVENT_FORK, pid, pid, 11);
+	fixture->now_ns += NS_PER_SEC;
+	refresh(fixture, true);
+	assert_non_null(process_list_find(fixture->list, 50));
+	assert_int_equal(process_list_count(fixture->list), 4);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -268,6 +454,13 @@ int main(void)
 		TEST(a06_a_kept_directory_is_never_anothers),
 		TEST(a_process_that_is_gone_is_forgotten),
 		TEST(directories_are_kept_within_bounds),
+		TEST(who_is_told_of_is_taken_in),
+		TEST(who_exits_is_forgotten),
+		TEST(the_end_of_a_leader_with_threads_is_not_the_end),
+		TEST(a_program_that_is_executed_is_a_newborn_again),
+		TEST(a06_the_same_number_told_again_is_another),
+		TEST(what_was_lost_needs_a_listing_which_is_rationed),
+		TEST(more_newborns_than_fit_need_a_listing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
