@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "config/keys.h"
 #include "export/delivery_bytes.h"
+#include "export/delivery_stream.h"
 #include "export/plugin.h"
 #include "runtime/log.h"
 
@@ -20,7 +21,11 @@
 int delivery_open(const struct delivery_options *options, struct delivery **ret)
 {
 	const struct config_exporter_kind *kind = config_exporter_kind_find(options->config->type);
-	const struct delivery_ops *ops = &delivery_bytes_ops;
+	enum config_transport transport = options->config->to.transport;
+	bool is_connection = transport == CONFIG_TRANSPORT_TCP ||
+			     transport == CONFIG_TRANSPORT_TLS ||
+			     transport == CONFIG_TRANSPORT_UNIX;
+	const struct delivery_ops *ops = is_connection ? &delivery_stream_ops : &delivery_bytes_ops;
 
 	if (kind && kind->service) {
 		char directory[PATH_MAX];

@@ -54,8 +54,13 @@ void encoder_resend_templates(struct encoder *encoder)
 		encoder->ops->resend_templates(encoder);
 }
 
-void encoder_stamp(struct encoder *encoder, struct chunk *chunk)
+void encoder_stamp(struct encoder *encoder, struct chunk *chunk, uint32_t sequence)
 {
 	if (encoder->ops->stamp)
-		encoder->ops->stamp(encoder, chunk);
+		encoder->ops->stamp(encoder, chunk, sequence);
+}
+
+bool encoder_strip(struct encoder *encoder, struct chunk *chunk)
+{
+	return encoder->ops->strip && encoder->ops->strip(encoder, chunk);
 }

@@ -40,7 +40,8 @@ struct encoder_ops {
 	/* May be NULL. */
 	void (*begin_session)(struct encoder *encoder);
 	void (*resend_templates)(struct encoder *encoder);
-	void (*stamp)(struct encoder *encoder, struct chunk *chunk);
+	void (*stamp)(struct encoder *encoder, struct chunk *chunk, uint32_t sequence);
+	bool (*strip)(struct encoder *encoder, struct chunk *chunk);
 };
 
 /* The head of each kind's own struct. */
@@ -57,12 +58,16 @@ void encoder_free(struct encoder *encoder);
 
 void encoder_add(struct encoder *encoder, const struct flow_record *record);
 void encoder_finish(struct encoder *encoder);
-/* A connection begins: emits its preamble, all templates, and counts sequences from 0. */
+/* A connection begins: emits its preamble, all templates. */
 void encoder_begin_session(struct encoder *encoder);
 /* The collector may lack templates: they come with one of the next messages. */
 void encoder_resend_templates(struct encoder *encoder);
-/* The chunk goes out now, as the next one of its session: writes what depends on that. */
-void encoder_stamp(struct encoder *encoder, struct chunk *chunk);
+/* The chunk goes out now, "sequence" data records after its session began: writes what depends on
+ * that. */
+void encoder_stamp(struct encoder *encoder, struct chunk *chunk, uint32_t sequence);
+/* The records in the chunk are to be dropped: keeps what others in the same session need of it,
+ * templates. False where that is nothing. */
+bool encoder_strip(struct encoder *encoder, struct chunk *chunk);
 
 /* The kinds. */
 int encoder_lines_new(const struct encoder_options *options, struct encoder **ret);

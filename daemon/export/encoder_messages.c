@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "export/encoder.h"
+#include "export/ipfix.h"
 #include "export/split.h"
 #include "export/wire_writer.h"
 #include "runtime/log.h"
@@ -19,7 +20,7 @@
 struct encoder_messages {
 	struct encoder head;
 	struct wire_writer *writer;
-	bool lacks_templates;
+	bool lacks_templates, in_preamble;
 	uint64_t templates_resent_ns;
 };
 
@@ -41,6 +42,8 @@ static void on_message(void *userdata, const struct wire_message *message)
 	chunk->templates = message->templates;
 	chunk->packets = message->packets;
 	chunk->octets = message->octets;
+	chunk->data_records = message->data_records;
+	chunk->is_preamble = self->in_preamble;
 	options->emit(options->userdata, chunk);
 }
 
@@ -126,9 +129,39 @@ static void messages_finish(struct encoder *encoder)
 	wire_writer_finish(self->writer, &now);
 }
 
+/* A connection loses nothing: strip() keeps its templates. */
 static void messages_resend_templates(struct encoder *encoder)
 {
-	((struct encoder_messages *)encoder)->lacks_templates = true;
+	struct encoder_messages *self = (struct encoder_messages *)encoder;
+
+	self->lacks_templates = !encoder->options.has_sessions;
+}
+
+static void messages_begin_session(struct encoder *encoder)
+{
+	struct encoder_messages *self = (struct encoder_messages *)encoder;
+	struct wire_now now = read_clock();
+
+	wire_writer_finish(self->writer, &now);
+	self->in_preamble = true;
+	wire_writer_add_preamble(self->writer, &now);
+	self->in_preamble = false;
+}
+
+/* NetFlow v9 knows no connections. */
+static void messages_stamp(struct encoder *encoder, struct chunk *chunk, uint32_t sequence)
+{
+	if (encoder->options.config->type == CONFIG_EXPORTER_IPFIX)
+		ipfix_set_sequence(chunk->bytes.bytes, sequence);
+}
+
+static bool messages_strip(struct encoder *encoder, struct chunk *chunk)
+{
+	if (encoder->options.config->type != CONFIG_EXPORTER_IPFIX || chunk->templates == 0)
+		return false;
+	chunk->bytes.length = ipfix_keep_templates(chunk->bytes.bytes, chunk->bytes.length);
+	chunk->data_records = 0;
+	return true;
 }
 
 static void messages_free(struct encoder *encoder)
@@ -151,6 +184,7 @@ static int open_writer(struct encoder_messages *self, const struct encoder_optio
 		.domain = encoder_options->context->domain,
 		.boot_ns = encoder_options->context->boot_ns,
 		.read_statistics = read_statistics,
+		.is_reliable = encoder_options->has_sessions,
 	};
 	if (choose_fields(config->template_name, &options.template_options) < 0) {
 		log_error("%s: there is no template \"%s\"", config->name, config->template_name);
@@ -164,6 +198,9 @@ int encoder_messages_new(const struct encoder_options *options, struct encoder *
 	static const struct encoder_ops ops = {.add = messages_add,
 					       .finish = messages_finish,
 					       .resend_templates = messages_resend_templates,
+					       .begin_session = messages_begin_session,
+					       .stamp = messages_stamp,
+					       .strip = messages_strip,
 					       .free = messages_free};
 	struct encoder_messages *self = calloc(1, sizeof(*self));
 	int r;

@@ -112,6 +112,20 @@ static void on_gap(void *userdata)
 		encoder_resend_templates(exporter->encoder);
 }
 
+static void stamp(void *userdata, struct chunk *chunk, uint32_t sequence)
+{
+	const struct exporter *exporter = userdata;
+
+	encoder_stamp(exporter->encoder, chunk, sequence);
+}
+
+static bool strip(void *userdata, struct chunk *chunk)
+{
+	const struct exporter *exporter = userdata;
+
+	return encoder_strip(exporter->encoder, chunk);
+}
+
 static void on_timer(void *userdata, unused uint64_t now_ns)
 {
 	struct exporter *exporter = userdata;
@@ -128,6 +142,8 @@ static int open_outbox(struct exporter *exporter)
 					 .pool = &exporter->pool,
 					 .on_session = on_session,
 					 .on_gap = on_gap,
+					 .stamp = stamp,
+					 .strip = strip,
 					 .userdata = exporter};
 	int r = outbox_new(&options, &exporter->outbox);
 
@@ -157,6 +173,8 @@ static int open_encoder(struct exporter *exporter)
 	};
 	int r;
 
+	if (exporter->config->to.transport == CONFIG_TRANSPORT_UDP)
+		options.chunk_records = 1; /* a datagram each; messages have bounds of their own */
 	if (ops->chunk_records && ops->chunk_records < options.chunk_records)
 		options.chunk_records = ops->chunk_records;
 	r = encoder_new(&options, &exporter->encoder);

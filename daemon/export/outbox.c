@@ -19,6 +19,7 @@ struct outbox {
 	struct list_node flying;  /* with the delivery */
 	uint64_t records;	  /* in both */
 	uint64_t next_order, next_preamble;
+	uint32_t session_sequence; /* data records that went out in this session */
 	uint64_t lost_packets, lost_octets;
 	bool is_full;	 /* the delivery said -EAGAIN */
 	bool is_pumping; /* submit() may finish chunks and be ready again while it runs */
@@ -109,15 +110,31 @@ static void on_returned(void *userdata, struct chunk *chunk, uint32_t sent)
 	exporter_counters_update_waiting(&outbox->counters);
 }
 
-/* Not one that is on its way: a stream would be torn there. The newest stays, however large. */
+/* The records of a session's message go, its templates stay: later ones need them. */
+static bool strip(struct outbox *outbox, struct chunk *chunk)
+{
+	if (!outbox->delivery->ops->has_sessions || !outbox->options.strip ||
+	    !outbox->options.strip(outbox->options.userdata, chunk))
+		return false;
+	outbox->records -= chunk->records;
+	chunk->records = 0;
+	chunk->packets = chunk->octets = 0;
+	return true;
+}
+
+/* Not one that is on its way: a stream would be torn there. */
 static void enforce_bound(struct outbox *outbox)
 {
-	struct chunk *oldest;
+	list_for_each_safe (node, &outbox->waiting) {
+		struct chunk *chunk = chunk_of(node);
 
-	while (outbox->records > outbox->options.config->queue &&
-	       (oldest = first(&outbox->waiting))) {
-		lose(outbox, oldest, oldest->records, &outbox->counters.dropped_queue_full);
-		discard(outbox, oldest);
+		if (outbox->records <= outbox->options.config->queue)
+			break;
+		if (chunk->records == 0)
+			continue;
+		lose(outbox, chunk, chunk->records, &outbox->counters.dropped_queue_full);
+		if (!strip(outbox, chunk))
+			discard(outbox, chunk);
 	}
 }
 
@@ -131,6 +148,21 @@ static void drop_all(struct outbox *outbox)
 	}
 }
 
+/* Also one whose bytes were stamped for a session before this one. */
+static int submit(struct outbox *outbox, struct chunk *chunk)
+{
+	uint32_t data_records = chunk->data_records, sequence = outbox->session_sequence;
+	int r;
+
+	if (outbox->delivery->ops->has_sessions && outbox->options.stamp)
+		outbox->options.stamp(outbox->options.userdata, chunk, sequence);
+	outbox->session_sequence += data_records;
+	r = outbox->delivery->ops->submit(outbox->delivery, chunk);
+	if (r < 0)
+		outbox->session_sequence = sequence;
+	return r;
+}
+
 static void pump(struct outbox *outbox)
 {
 	struct chunk *chunk;
@@ -141,7 +173,7 @@ static void pump(struct outbox *outbox)
 	while (!outbox->is_full && !outbox->is_closed && (chunk = first(&outbox->waiting))) {
 		list_move_tail(&outbox->flying, &chunk->node);
 		outbox->is_full = true; /* delivery_ready() may be called within */
-		if (outbox->delivery->ops->submit(outbox->delivery, chunk) == 0) {
+		if (submit(outbox, chunk) == 0) {
 			outbox->is_full = false;
 			continue;
 		}
@@ -168,6 +200,7 @@ static void on_session(void *userdata)
 
 	while ((chunk = first(&outbox->waiting)) && chunk->is_preamble)
 		discard(outbox, chunk);
+	outbox->session_sequence = 0;
 	if (outbox->options.on_session)
 		outbox->options.on_session(outbox->options.userdata);
 }

@@ -17,6 +17,9 @@ struct outbox_options {
 	struct chunk_pool *pool; /* borrowed: where finished chunks go */
 	/* A connection begins: its preamble is to be added (chunk->is_preamble). May be NULL. */
 	void (*on_session)(void *userdata);
+	/* encoder_stamp() and encoder_strip(), for deliveries with sessions. May be NULL. */
+	void (*stamp)(void *userdata, struct chunk *chunk, uint32_t sequence);
+	bool (*strip)(void *userdata, struct chunk *chunk);
 	/* The collector may lack templates. May be NULL. */
 	void (*on_gap)(void *userdata);
 	void *userdata;

@@ -18,8 +18,8 @@ struct transport_rotation {
 };
 
 /* Opens it. "log_name" is the exporter's, for the log; both are borrowed for the transport's life.
- * UDP: a name is looked up here, which may wait for the resolver; one that does not resolve is told
- * in the log and tried again later in the background. 0; a negative errno, and then the reason
+ * UDP: a name is looked up in the background; one that does not resolve is told in the log and tried
+ * again later. 0; a negative errno, and then the reason
  * for people in the log. */
 int transport_open(const struct config_address *to, const char *log_name,
 		   const struct transport_rotation *rotation, struct transport **ret);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
 /* A connected, non-blocking socket: connected, so that the kernel hands us the ICMP error of a
- * collector that is not there. A name that does not resolve yet is looked up again by the C
- * library's own helper thread (getaddrinfo_a), because getaddrinfo() may wait for many seconds. */
+ * collector that is not there. What is sent while a name is looked up waits; while none is known,
+ * it is lost. */
 
 #define LOG_MODULE "export"
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,25 +15,19 @@
 
 #include "base/clock.h"
 #include "base/cleanup.h"
+#include "export/resolver.h"
 #include "export/transport_ops.h"
 #include "runtime/log.h"
 
 #define RESOLVE_EVERY_NS (30 * NS_PER_SEC)
 
-static const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-
-/* Not part of the transport: a lookup that cannot be cancelled outlives it. */
-struct lookup {
-	struct gaicb request;
-	char host[256], port[8];
-};
-
 struct transport_udp {
 	struct transport head;
 	const struct config_address *to;
 	const char *log_name;
-	struct lookup *lookup; /* under way, or NULL */
+	struct resolver *resolver; /* a lookup under way, or NULL */
 	uint64_t next_lookup_ns;
+	bool was_told;
 };
 
 static int connect_socket(struct transport_udp *self, const struct addrinfo *address)
@@ -61,41 +54,43 @@ static int connect_any(struct transport_udp *self, const struct addrinfo *addres
 	return r;
 }
 
-static void start_lookup(struct transport_udp *self)
+static void tell_failure(struct transport_udp *self, const char *doing, const char *reason)
 {
-	struct lookup *lookup = calloc(1, sizeof(*lookup));
-	struct gaicb *list[1];
-
-	self->next_lookup_ns = clock_now_ns() + RESOLVE_EVERY_NS;
-	if (!lookup)
-		return;
-	snprintf(lookup->host, sizeof(lookup->host), "%s", self->to->host);
-	snprintf(lookup->port, sizeof(lookup->port), "%u", self->to->port);
-	lookup->request = (struct gaicb){
-		.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &hints};
-	list[0] = &lookup->request;
-	if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) == 0)
-		self->lookup = lookup;
-	else
-		free(lookup);
+	if (!self->was_told)
+		log_warning("%s: cannot %s %s: %s; trying again every 30 s", self->log_name, doing,
+			    self->to->host, reason);
+	self->was_told = true;
 }
 
-static void finish_lookup(struct transport_udp *self)
+/* 0: there is a socket; -EAGAIN: the lookup goes on; -EADDRNOTAVAIL. */
+static int look_up(struct transport_udp *self)
 {
-	struct lookup *lookup = self->lookup;
-	int error = gai_error(&lookup->request);
-	int r = -EADDRNOTAVAIL;
+	const struct addrinfo *addresses;
+	int r;
 
-	if (error == EAI_INPROGRESS)
-		return;
-	self->lookup = NULL;
-	if (error == 0) {
-		r = connect_any(self, lookup->request.ar_result);
-		freeaddrinfo(lookup->request.ar_result);
+	if (!self->resolver) {
+		if (clock_now_ns() < self->next_lookup_ns)
+			return -EADDRNOTAVAIL;
+		self->next_lookup_ns = clock_now_ns() + RESOLVE_EVERY_NS;
+		if (resolver_new(self->to->host, self->to->port, SOCK_DGRAM, &self->resolver) < 0)
+			return -EADDRNOTAVAIL;
 	}
-	free(lookup);
-	if (r == 0)
+	r = resolver_poll(self->resolver, &addresses);
+	if (r == RESOLVER_PENDING)
+		return -EAGAIN;
+	if (r < 0) {
+		tell_failure(self, "resolve", resolver_get_reason(self->resolver));
+	} else {
+		r = connect_any(self, addresses);
+		if (r < 0)
+			tell_failure(self, "reach", strerror(-r));
+	}
+	resolver_free(steal_pointer(&self->resolver));
+	if (r < 0)
+		return -EADDRNOTAVAIL;
+	if (self->was_told)
 		log_notice("%s: %s is known now", self->log_name, self->to->host);
+	return 0;
 }
 
 static int udp_send(struct transport *transport, const void *bytes, size_t length,
@@ -104,12 +99,11 @@ static int udp_send(struct transport *transport, const void *bytes, size_t lengt
 	struct transport_udp *self = (struct transport_udp *)transport;
 	ssize_t taken;
 
-	if (transport->fd < 0 && self->lookup)
-		finish_lookup(self);
 	if (transport->fd < 0) {
-		if (!self->lookup && clock_now_ns() >= self->next_lookup_ns)
-			start_lookup(self);
-		return -EADDRNOTAVAIL;
+		int r = look_up(self);
+
+		if (r < 0)
+			return r;
 	}
 	do
 		taken = send(transport->fd, bytes, length, MSG_NOSIGNAL);
@@ -123,39 +117,11 @@ static int udp_send(struct transport *transport, const void *bytes, size_t lengt
 static void udp_close(struct transport *transport)
 {
 	struct transport_udp *self = (struct transport_udp *)transport;
-	struct lookup *lookup = self->lookup;
 
-	/* One that its thread is working on must keep its memory: it is left to the end of the
-	 * process. */
-	if (lookup && gai_cancel(&lookup->request) != EAI_NOTCANCELED) {
-		if (gai_error(&lookup->request) == 0)
-			freeaddrinfo(lookup->request.ar_result);
-		free(lookup);
-	}
+	resolver_free(self->resolver);
 	if (transport->fd >= 0)
 		close(transport->fd);
 	free(self);
-}
-
-static void resolve_now(struct transport_udp *self)
-{
-	struct addrinfo *addresses = NULL;
-	char port[8];
-	int error, r;
-
-	snprintf(port, sizeof(port), "%u", self->to->port);
-	error = getaddrinfo(self->to->host, port, &hints, &addresses);
-	if (error) {
-		log_warning("%s: cannot resolve %s: %s; trying again every 30 s", self->log_name,
-			    self->to->host, gai_strerror(error));
-	} else {
-		r = connect_any(self, addresses);
-		if (r < 0)
-			log_warning("%s: cannot reach %s yet: %s; trying again every 30 s",
-				    self->log_name, self->to->host, strerror(-r));
-		freeaddrinfo(addresses);
-	}
-	self->next_lookup_ns = clock_now_ns() + RESOLVE_EVERY_NS;
 }
 
 int transport_udp_open(const struct config_address *to, const char *log_name,
@@ -168,7 +134,7 @@ int transport_udp_open(const struct config_address *to, const char *log_name,
 		return -ENOMEM;
 	*self = (struct transport_udp){
 		.head = {.ops = &ops, .fd = -1}, .to = to, .log_name = log_name};
-	resolve_now(self);
+	(void)look_up(self);
 	*ret = &self->head;
 	return 0;
 }

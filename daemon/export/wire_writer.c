@@ -137,6 +137,7 @@ void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now)
 		.bytes = writer->bytes,
 		.records = writer->records,
 		.templates = writer->templates,
+		.data_records = writer->records + writer->options_records,
 		.packets = writer->packets,
 		.octets = writer->octets,
 	};
@@ -285,6 +286,14 @@ static void begin(struct wire_writer *writer, const struct wire_now *now)
 	writer->messages_since_templates = 0;
 	writer->templates_sent_ns = now->monotonic_ns;
 	add_options(writer, false, now);
+}
+
+void wire_writer_add_preamble(struct wire_writer *writer, const struct wire_now *now)
+{
+	wire_writer_finish(writer, now);
+	writer->length = writer->format->header_bytes;
+	add_all_templates(writer, now);
+	wire_writer_finish(writer, now);
 }
 
 static bool add_record(struct wire_writer *writer, const struct template *template,

@@ -25,7 +25,8 @@ struct wire_options {
 	uint32_t max_message_bytes;
 	uint32_t domain;  /* observation domain id, source id */
 	uint64_t boot_ns; /* monotonic: where NetFlow v9's sysUptime is 0 */
-	/* A connection: what was sent has arrived, so templates and types are sent once. */
+	/* Connections: what was sent has arrived, so templates and types are sent once, in the
+	 * preamble that the user asks for or in front of their first record. */
 	bool is_reliable;
 	wire_read_statistics
 		read_statistics; /* with the userdata of on_message; NULL: no options */
@@ -39,6 +40,7 @@ struct wire_message {
 	const uint8_t *bytes; /* valid during the call */
 	size_t length;
 	uint32_t records, templates; /* options data and its templates are in neither */
+	uint32_t data_records;	     /* with options data: what IPFIX's sequence counts */
 	uint64_t packets, octets;    /* of the flows in it, where known: both directions */
 };
 
@@ -66,3 +68,6 @@ void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now);
 
 /* The next message begins with all templates: the collector may have missed some. */
 void wire_writer_resend_templates(struct wire_writer *writer);
+/* For a connection that begins: finishes the message in work, then makes messages of all templates
+ * and options data alone. */
+void wire_writer_add_preamble(struct wire_writer *writer, const struct wire_now *now);

@@ -62,6 +62,13 @@ void loop_stop(struct loop *loop, int code)
 	sd_event_exit(loop->event, code);
 }
 
+int loop_run_once(struct loop *loop, uint64_t longest_ns)
+{
+	int r = sd_event_run(loop->event, longest_ns / 1000);
+
+	return r < 0 ? r : 0;
+}
+
 static int dispatch_io(unused sd_event_source *source, unused int fd, uint32_t events,
 		       void *userdata)
 {

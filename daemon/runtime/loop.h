@@ -27,6 +27,9 @@ void loop_free(struct loop *loop);
 /* Runs until loop_stop(). Returns the code given there, or a negative errno. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop, int code);
+/* One turn: waits until something is ready, at most so long, and runs it. 0, or a negative errno.
+ * For tests, which look at what came of it in between. */
+int loop_run_once(struct loop *loop, uint64_t longest_ns);
 
 /* Each returns 0 and a source that the caller frees (before the loop), or a negative errno. The
  * descriptor stays the caller's. "events" are EPOLLIN and friends. */

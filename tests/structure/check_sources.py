@@ -28,6 +28,7 @@ LIBRARIES = {
     "yaml.h": {"config"},
     "systemd/": {"runtime"},
     "traceevent/": {"sources"},
+    "openssl/": {"export"},
     "libproc2/": {"process"},
     "proc/": {"process"},
     "curl/": {"export"},

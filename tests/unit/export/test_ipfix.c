@@ -34,9 +34,26 @@ static void test_template(unused void **state)
 			    "\x01\xff\x00\x02\x00\x08\x00\x04\x80\xa9\xff\xff\x00\x00\x8b\x30", 16);
 }
 
+/* Two sets of templates around data: they move together, and the length is theirs. */
+static void test_keep_templates(unused void **state)
+{
+	uint8_t message[] = {0, 10, 0, 44, 1, 1, 1, 1, 2, 2, 2, 2,
+			     3, 3,  3, 3,  0, 3, 0, 8, 9, 9, 9, 9, /* options templates */
+			     1, 0,  0, 12, 7, 7, 7, 7, 7, 7, 7, 7, /* data */
+			     0, 2,  0, 8,  8, 8, 8, 8};		   /* templates */
+
+	ipfix_set_sequence(message, 0x01020304);
+	assert_int_equal(ipfix_keep_templates(message, sizeof(message)), 32);
+	assert_memory_equal(message,
+			    "\x00\x0a\x00\x20\1\1\1\1\1\2\3\4\3\3\3\3"
+			    "\0\3\0\x08\x09\x09\x09\x09\0\2\0\x08\x08\x08\x08\x08",
+			    32);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keep_templates),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_template),
 	};

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* Exporters over connections, against a collector in the same loop that can be told to misbehave. */
+
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "export/exporter.h"
+#include "export/options_data.h"
+
+enum { MOST_BYTES = 64 << 20, MESSAGE_BYTES = 1400, MOST_CONNECTIONS = 4 };
+
+#define DEADLINE_NS (30 * NS_PER_SEC)
+
+struct fixture {
+	struct config_exporter config;
+	struct exporter_context context;
+	struct exporter *exporter;
+	/* The collector. */
+	struct sockaddr_storage address;
+	socklen_t address_length;
+	int listener, peer;
+	bool reads;
+	size_t limit; /* bytes of one connection, after which it is reset; 0: none */
+	size_t connection_bytes;
+	unsigned connections;
+	uint8_t *bytes;
+	size_t length, starts[MOST_CONNECTIONS]; /* where the bytes of each connection begin */
+	uint64_t exported;
+};
+
+static void check_sum(const struct fixture *fixture)
+{
+	const struct exporter_counters *counters = exporter_get_counters(fixture->exporter);
+
+	assert_int_equal(counters->accepted_records,
+			 counters->sent_records + counters->waiting_records +
+				 exporter_counters_sum_dropped(counters));
+}
+
+static void listen_again(struct fixture *fixture)
+{
+	struct sockaddr *address = (struct sockaddr *)&fixture->address;
+	int on = 1;
+
+	fixture->listener =
+		socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	assert_true(fixture->listener >= 0);
+	setsockopt(fixture->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fixture->listener, address, fixture->address_length), 0);
+	assert_int_equal(listen(fixture->listener, 5), 0);
+	assert_int_equal(getsockname(fixture->listener, address, &fixture->address_length), 0);
+}
+
+static void close_peer(struct fixture *fixture, bool reset)
+{
+	const struct linger linger = {.l_onoff = 1};
+
+	if (fixture->peer < 0)
+		return;
+	if (reset)
+		setsockopt(fixture->peer, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(fixture->peer);
+	fixture->peer = -1;
+}
+
+static void read_peer(struct fixture *fixture)
+{
+	for (int i = 0; i < 16 && fixture->peer >= 0; i++) {
+		size_t room = MOST_BYTES - fixture->length;
+		ssize_t length;
+
+		if (fixture->limit && fixture->limit - fixture->connection_bytes < room)
+			room = fixture->limit - fixture->connection_bytes;
+		length = recv(fixture->peer, fixture->bytes + fixture->length, room, MSG_DONTWAIT);
+		if (length <= 0) {
+			if (length == 0 || errno != EAGAIN)
+				close_peer(fixture, false);
+			return;
+		}
+		fixture->length += (size_t)length;
+		fixture->connection_bytes += (size_t)length;
+		if (fixture->limit && fixture->connection_bytes == fixture->limit)
+			close_peer(fixture, true);
+	}
+}
+
+static void turn(struct fixture *fixture)
+{
+	assert_int_equal(loop_run_once(fixture->context.loop, NS_PER_MS), 0);
+	if (fixture->listener >= 0 && fixture->peer < 0) {
+		fixture->peer = accept(fixture->listener, NULL, NULL);
+		fixture->connection_bytes = 0;
+		fixture->connections += fixture->peer >= 0;
+		if (fixture->peer >= 0 && fixture->connections <= MOST_CONNECTIONS)
+			fixture->starts[fixture->connections - 1] = fixture->length;
+	}
+	if (fixture->reads)
+		read_peer(fixture);
+	check_sum(fixture);
+}
+
+static void run_until(struct fixture *fixture, bool (*is_done)(struct fixture *fixture))
+{
+	uint64_t deadline_ns = clock_now_ns() + DEADLINE_NS;
+
+	while (!is_done(fixture)) {
+		assert_true(clock_now_ns() < deadline_ns);
+		turn(fixture);
+	}
+}
+
+static bool is_empty(struct fixture *fixture)
+{
+	return exporter_get_counters(fixture->exporter)->waiting_records == 0;
+}
+
+static bool is_connected(struct fixture *fixture)
+{
+	return fixture->peer >= 0 && exporter_get_counters(fixture->exporter)->connections > 0;
+}
+
+static bool is_lost(struct fixture *fixture)
+{
+	const struct exporter_counters *counters = exporter_get_counters(fixture->exporter);
+
+	return fixture->peer < 0 && counters->connections == fixture->connections;
+}
+
+static bool has_failed(struct fixture *fixture)
+{
+	return exporter_get_counters(fixture->exporter)->failed_connections > 0;
+}
+
+static bool has_dropped(struct fixture *fixture)
+{
+	struct flow_record record = records_make(RECORD_CURL);
+
+	for (unsigned i = 0; i < 100; i++) {
+		record.flow_id = ++fixture->exported;
+		exporter_export(fixture->exporter, &record);
+	}
+	return exporter_get_counters(fixture->exporter)->dropped_queue_full > 0;
+}
+
+static void export_many(struct fixture *fixture, unsigned count)
+{
+	struct flow_record record = records_make(RECORD_CURL);
+
+	for (unsigned i = 0; i < count; i++) {
+		record.flow_id = ++fixture->exported;
+		record.number = 1;
+		exporter_export(fixture->exporter, &record);
+	}
+	exporter_flush(fixture->exporter);
+	check_sum(fixture);
+}
+
+static int set_up(void **state)
+{
+	static char name[] = "test", host[] = "127.0.0.1";
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct sockaddr_in *address = (struct sockaddr_in *)&fixture->address;
+
+	signal(SIGPIPE, SIG_IGN);
+	fixture->listener = fixture->peer = -1;
+	fixture->bytes = malloc(MOST_BYTES);
+	fixture->reads = true;
+	fixture->config = (struct config_exporter){.name = name,
+						   .type = CONFIG_EXPORTER_JSON,
+						   .queue = 5000,
+						   .template_interval_ns = 60 * NS_PER_SEC,
+						   .template_packets = 1000,
+						   .max_message_bytes = MESSAGE_BYTES,
+						   .reconnect_ns = 100 * NS_PER_MS};
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	fixture->address_length = sizeof(*address);
+	listen_again(fixture);
+	fixture->config.to.transport = CONFIG_TRANSPORT_TCP;
+	fixture->config.to.host = host;
+	fixture->config.to.port = ntohs(address->sin_port);
+	assert_int_equal(loop_new(&fixture->context.loop), 0);
+	*state = fixture;
+	return 0;
+}
+
+static void stop_listening(struct fixture *fixture)
+{
+	if (fixture->listener >= 0)
+		close(fixture->listener);
+	fixture->listener = -1;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	exporter_free(fixture->exporter);
+	close_peer(fixture, false);
+	stop_listening(fixture);
+	loop_free(fixture->context.loop);
+	free(fixture->bytes);
+	free(fixture);
+	return 0;
+}
+
+static void open_exporter(struct fixture *fixture)
+{
+	assert_int_equal(exporter_new(&fixture->config, &fixture->context, &fixture->exporter), 0);
+}
+
+/* How often each flow arrived in a whole line; fails when one is out of order. Returns how many
+ * arrived. */
+static unsigned count_lines(struct fixture *fixture, bool may_be_torn)
+{
+	static const char key[] = "\"FLOW_ID\":";
+	uint64_t last = 0;
+	unsigned count = 0;
+
+	for (size_t at = 0; at < fixture->length;) {
+		uint8_t *end = memchr(fixture->bytes + at, '\n', fixture->length - at);
+		char *found;
+		uint64_t flow_id;
+
+		if (!end)
+			break;
+		*end = '\0';
+		found = strstr((char *)fixture->bytes + at, key);
+		/* A line that was cut stands in front of the whole one of the next connection. */
+		if (may_be_torn && found)
+			for (char *next; (next = strstr(found + 1, key));)
+				found = next;
+		assert_non_null(found);
+		flow_id = strtoull(found + strlen(key), NULL, 10);
+		assert_true(flow_id > last);
+		last = flow_id;
+		count++;
+		at = (size_t)(end - fixture->bytes) + 1;
+	}
+	return count;
+}
+
+static void test_a_collector_that_comes_late(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+
+	stop_listening(fixture);
+	open_exporter(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	export_many(fixture, 3000);
+	assert_int_equal(counters->waiting_records, 3000);
+	run_until(fixture, has_failed);
+	listen_again(fixture);
+	run_until(fixture, is_empty);
+	assert_int_equal(count_lines(fixture, false), 3000);
+	assert_int_equal(counters->sent_records, 3000);
+	assert_int_equal(counters->sent_bytes, fixture->length);
+	assert_int_equal(counters->connections, 1);
+}
+
+static void test_a_collector_that_starts_again(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+
+	open_exporter(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	export_many(fixture, 500);
+	run_until(fixture, is_empty);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	close_peer(fixture, true);
+	stop_listening(fixture);
+	run_until(fixture, is_lost);
+	export_many(fixture, 500);
+	run_until(fixture, has_failed);
+	listen_again(fixture);
+	run_until(fixture, is_empty);
+	assert_int_equal(counters->sent_records, 1000);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	assert_int_equal(count_lines(fixture, false), 1000);
+	assert_int_equal(counters->connections, 2);
+	assert_int_equal(exporter_counters_sum_dropped(counters), 0);
+}
+
+/* The connection is cut after every 10,000 bytes, in the middle of lines. What the collector's
+ * kernel had and its program never read is gone with the connection; but nothing comes twice, nothing
+ * out of order, and the sum is right. */
+static void test_cut_in_the_middle_of_a_line(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+
+	fixture->limit = 10000;
+	open_exporter(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	run_until(fixture, is_connected);
+	for (unsigned i = 0; i < 30; i++) {
+		export_many(fixture, 40);
+		turn(fixture);
+	}
+	run_until(fixture, is_empty);
+	assert_int_equal(counters->sent_records, 1200);
+	assert_true(counters->connections > 1);
+	assert_true(count_lines(fixture, true) <= 1200);
+	assert_int_equal(exporter_counters_sum_dropped(counters), 0);
+}
+
+/* What cannot go waits up to the bound, and not a record is sent twice or out of order. */
+static void test_a_collector_that_does_not_read(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+	uint64_t dropped;
+
+	fixture->reads = false;
+	open_exporter(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	run_until(fixture, is_connected);
+	run_until(fixture, has_dropped);
+	assert_true(counters->waiting_records > 0);
+	exporter_flush(fixture->exporter);
+	dropped = counters->dropped_queue_full;
+	fixture->reads = true;
+	run_until(fixture, is_empty);
+	assert_int_equal(counters->dropped_queue_full, dropped);
+	assert_int_equal(counters->sent_records, fixture->exported - dropped);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	assert_int_equal(count_lines(fixture, false), fixture->exported - dropped);
+	assert_int_equal(counters->connections, 1);
+}
+
+static void test_the_end_does_not_wait_for_it(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t begun_ns;
+
+	fixture->reads = false;
+	open_exporter(fixture);
+	run_until(fixture, is_connected);
+	run_until(fixture, has_dropped);
+	begun_ns = clock_now_ns();
+	exporter_free(fixture->exporter);
+	fixture->exporter = NULL;
+	assert_true(clock_now_ns() - begun_ns < DEADLINE_NS);
+}
+
+static void test_unix_socket(void **state)
+{
+	struct fixture *fixture = *state;
+	struct sockaddr_un *address = (struct sockaddr_un *)&fixture->address;
+	char path[64] = "/tmp/procflow-stream-XXXXXX";
+
+	stop_listening(fixture);
+	assert_non_null(mkdtemp(path));
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	snprintf(address->sun_path, sizeof(address->sun_path), "%s/socket", path);
+	fixture->address_length = sizeof(*address);
+	fixture->config.to.transport = CONFIG_TRANSPORT_UNIX;
+	fixture->config.to.path = address->sun_path;
+	open_exporter(fixture);
+	export_many(fixture, 100);
+	run_until(fixture, has_failed);
+	listen_again(fixture);
+	run_until(fixture, is_empty);
+	while (fixture->length < exporter_get_counters(fixture->exporter)->sent_bytes)
+		turn(fixture);
+	assert_int_equal(count_lines(fixture, false), 100);
+	exporter_free(fixture->exporter);
+	fixture->exporter = NULL;
+	assert_int_equal(unlink(address->sun_path), 0);
+	assert_int_equal(rmdir(path), 0);
+}
+
+static uint16_t u16_at(const struct fixture *fixture, size_t at)
+{
+	return (uint16_t)(fixture->bytes[at] << 8 | fixture->bytes[at + 1]);
+}
+
+/* Which sets the message has: bit 0 templates, bit 1 flows; others are about the exporter. */
+static unsigned look_at_sets(const struct fixture *fixture, size_t message, unsigned seen)
+{
+	size_t end = message + u16_at(fixture, message + 2);
+
+	for (size_t at = message + 16; at < end; at += u16_at(fixture, at + 2)) {
+		if (u16_at(fixture, at) == 2)
+			seen |= 1;
+		if (u16_at(fixture, at) >= 256 && u16_at(fixture, at) < OPTIONS_DATA_FIRST_ID) {
+			assert_true(seen & 1);
+			seen |= 2;
+		}
+	}
+	return seen;
+}
+
+/* RFC 7011 3.1, 8.1, 10.4.4: each connection begins with sequence 0 and all templates. */
+static void test_ipfix_says_its_templates_again(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+
+	fixture->config.type = CONFIG_EXPORTER_IPFIX;
+	open_exporter(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	export_many(fixture, 100);
+	run_until(fixture, is_empty);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	close_peer(fixture, false);
+	run_until(fixture, is_lost);
+	export_many(fixture, 100);
+	run_until(fixture, is_empty);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	assert_int_equal(counters->connections, 2);
+	assert_int_equal(counters->sent_records, 200);
+	for (unsigned i = 0; i < 2; i++) {
+		size_t at = fixture->starts[i], end = i ? fixture->length : fixture->starts[1];
+		unsigned seen = 0;
+
+		assert_int_equal(u16_at(fixture, at), 10);
+		assert_int_equal(u16_at(fixture, at + 8), 0);
+		assert_int_equal(u16_at(fixture, at + 10), 0);
+		for (; at < end; at += u16_at(fixture, at + 2)) {
+			seen = look_at_sets(fixture, at, seen);
+			assert_int_equal(u16_at(fixture, at), 10);
+		}
+		assert_int_equal(at, end);
+		assert_int_equal(seen, 3);
+	}
+}
+
+#define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_fixture(test_a_collector_that_comes_late),
+		with_fixture(test_a_collector_that_starts_again),
+		with_fixture(test_cut_in_the_middle_of_a_line),
+		with_fixture(test_a_collector_that_does_not_read),
+		with_fixture(test_the_end_does_not_wait_for_it),
+		with_fixture(test_unix_socket),
+		with_fixture(test_ipfix_says_its_templates_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
