@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,13 +183,12 @@ static void on_trace_lost(void *userdata, uint64_t from_ns, uint64_t until_ns)
 	attribution_add_lost(userdata, from_ns, until_ns);
 }
 
-static void on_trace_port_excluded(void *userdata, uint16_t port)
+static void on_trace_port_excluded(void *userdata, uint8_t protocol, uint16_t port)
 {
-	log_info("UDP port %u sends so much that it is left out of trace for a minute: sock_diag "
-		 "answers "
-		 "for it",
-		 port);
-	attribution_forget_port(userdata, port);
+	log_info("%s port %u is so busy that it is left out of trace for a minute: sock_diag "
+		 "answers for it",
+		 protocol == IPPROTO_TCP ? "TCP" : "UDP", port);
+	attribution_forget_port(userdata, protocol, port);
 }
 
 static void open_trace(struct daemon *daemon)

@@ -216,6 +216,24 @@ static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
 	trace_drain(pipeline->parts.trace);
 }
 
+/* A single holder that is so again at a look that is this much later did not just pass the connection
+ * on. */
+#define SETTLED_NS (20 * NS_PER_MS)
+
+static bool is_same_process(const struct flow_end *end, const struct ownership *answer)
+{
+	return end->method == OWNERSHIP_SOCK_DIAG && end->process &&
+	       process_get_identity(end->process)->id.pid == answer->process.pid;
+}
+
+/* Who closed a connection that nobody read from may have handed it on before; but not one that held it
+ * alone all the time. */
+static bool is_known_better(const struct flow_end *end, const struct ownership *answer)
+{
+	return answer->method == OWNERSHIP_SHARED && answer->acted_ns && end->is_settled &&
+	       is_same_process(end, answer);
+}
+
 static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,
 			  bool has_ended, uint64_t now_ns)
 {
@@ -231,8 +249,10 @@ static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct f
 
 	end->attempts++;
 	attribution_find_owner(pipeline->parts.attribution, &query, now_ns, &answer);
-	if (!ownership_is_better(&answer, &current))
+	if (!ownership_is_better(&answer, &current) || is_known_better(end, &answer))
 		return;
+	end->is_settled = answer.method == OWNERSHIP_SOCK_DIAG && is_same_process(end, &answer) &&
+			  now_ns >= flow->start_ns + SETTLED_NS;
 	if (end->attempts > 1)
 		pipeline->counters.retries_better++;
 	take_owner(pipeline, flow, end, &answer, now_ns);

@@ -117,12 +117,12 @@ void attribution_set_process_teller(struct attribution *attribution, void (*tell
 	inode_map_set_teller(socket_owner_get_inodes(attribution->sockets), tell, userdata);
 }
 
-void attribution_forget_port(struct attribution *attribution, uint16_t port)
+void attribution_forget_port(struct attribution *attribution, uint8_t protocol, uint16_t port)
 {
 	if (!attribution->trace)
 		return;
 	attribution->counters.ports_excluded++;
-	trace_owner_forget_port(attribution->trace, port);
+	trace_owner_forget_port(attribution->trace, protocol, port);
 }
 
 void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns)

@@ -25,7 +25,7 @@ struct attribution_counters {
 	uint64_t reasons[OWNERSHIP_REASON_COUNT];
 	uint64_t trace_records;	    /* told by trace and kept */
 	uint64_t trace_lost;	    /* questions about a time whose records were lost */
-	uint64_t ports_excluded;    /* times that a busy local UDP port was left out of trace */
+	uint64_t ports_excluded;    /* times that a busy local port was left out of trace */
 	uint64_t socket_queries;    /* sock_diag questions sent */
 	uint64_t socket_errors;	    /* ... that failed with something else than "no such socket" */
 	uint64_t inode_hits;	    /* inode to process answered by the cache, and verified */
@@ -59,8 +59,9 @@ int attribution_on_address_change(struct attribution *attribution);
 void attribution_add_socket(struct attribution *attribution, const struct socket_event *event);
 void attribution_add_process(struct attribution *attribution, const struct process_event *event);
 void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uint64_t until_ns);
-/* Trace tells no more of UDP sent from this local port: what it told gets stale. */
-void attribution_forget_port(struct attribution *attribution, uint16_t port);
+/* Trace tells no more of UDP sent from this local port, or of TCP read there: what it told gets
+ * stale. */
+void attribution_forget_port(struct attribution *attribution, uint8_t protocol, uint16_t port);
 /* Trace tells from now on: takes in who runs already. */
 void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns);
 /* Trace is not to be had after all: the method is left out from here on. */

@@ -15,6 +15,8 @@
 #include "base/list.h"
 #include "base/slab.h"
 
+enum { MOST_READERS = 16 }; /* looked at */
+
 /* The local address is no part of it: an unbound UDP socket is recorded before it has one. */
 struct key {
 	struct ip_address remote;
@@ -184,10 +186,25 @@ static int add_range(struct ownership_ranges *ranges, const struct range *value)
 	return 0;
 }
 
-static bool is_end(const struct socket_event *event)
+static bool is_close(const struct socket_event *event)
 {
 	return event->tcp_state == TCP_FIN_WAIT1 || event->tcp_state == TCP_LAST_ACK ||
 	       event->tcp_state == TCP_CLOSE;
+}
+
+static bool is_reading(const struct socket_event *event)
+{
+	return event->tcp_state == TCP_ESTABLISHED;
+}
+
+static void note_kind(struct ownership_act *act, const struct socket_event *event)
+{
+	if (is_close(event) && event->when_ns > act->closed_ns)
+		act->closed_ns = event->when_ns;
+	else if (is_reading(event) && event->when_ns > act->read_ns)
+		act->read_ns = event->when_ns;
+	else if (!is_close(event) && !is_reading(event))
+		act->has_begun = true;
 }
 
 static bool is_same_owner(const struct range *range, const struct socket_event *event)
@@ -203,7 +220,7 @@ static void extend(struct ownership_ranges *ranges, struct range *range,
 		range->act.last_ns = event->when_ns;
 	if (event->when_ns < range->act.first_ns)
 		range->act.first_ns = event->when_ns;
-	range->act.is_end &= is_end(event);
+	note_kind(&range->act, event);
 	/* connect(2) on UDP looks the route up before and after the source is chosen. */
 	if (ip_address_is_zero(&range->local))
 		range->local = event->socket.local;
@@ -222,6 +239,18 @@ static int split(struct ownership_ranges *ranges, struct range *range)
 	return add_range(ranges, &later);
 }
 
+/* Two processes that read by turns make two ranges, not one for each turn. */
+static struct range *find_same_owner(const struct ownership_ranges *ranges, const struct key *key,
+				     const struct socket_event *event)
+{
+	struct range *range = find_newest(ranges, key);
+
+	for (int i = 0; range && i < MOST_READERS; i++, range = range->older)
+		if (is_same_owner(range, event) && fits_local(&range->local, &event->socket.local))
+			return range;
+	return NULL;
+}
+
 static int add_act(struct ownership_ranges *ranges, const struct socket_event *event)
 {
 	struct range value = {
@@ -230,13 +259,18 @@ static int add_act(struct ownership_ranges *ranges, const struct socket_event *e
 		.act = {.pid = event->pid,
 			.first_ns = event->when_ns,
 			.last_ns = event->when_ns,
-			.socket_address = event->socket_address,
-			.is_end = is_end(event)},
+			.socket_address = event->socket_address},
 		.closed_ns = UINT64_MAX,
 	};
-	struct range *newer = NULL, *at = find_newest(ranges, &value.key);
+	struct range *newer = NULL, *at;
 
-	for (; at; at = at->older) {
+	note_kind(&value.act, event);
+	at = value.act.has_begun ? NULL : find_same_owner(ranges, &value.key, event);
+	if (at) {
+		extend(ranges, at, event);
+		return 0;
+	}
+	for (at = find_newest(ranges, &value.key); at; at = at->older) {
 		if (!fits_local(&at->local, &value.local))
 			continue;
 		if (at->act.first_ns <= event->when_ns)
@@ -271,7 +305,6 @@ static void end_range(struct ownership_ranges *ranges, const struct socket_event
 			continue;
 		at->closed_ns = event->when_ns;
 		ranges->counters.closed++;
-		return;
 	}
 }
 
@@ -318,6 +351,12 @@ struct candidates {
 	const struct range *within; /* the first that began after "earliest" and until "latest" */
 	const struct range *after;  /* the first that began after "latest", within the tolerance */
 };
+
+static bool is_same_socket(const struct range *a, const struct range *b)
+{
+	return a->act.socket_address == b->act.socket_address && b->act.first_ns <= a->closed_ns &&
+	       a->act.first_ns <= b->closed_ns;
+}
 
 static struct candidates find_candidates(const struct ownership_ranges *ranges,
 					 const struct ownership_ranges_query *query)
@@ -390,12 +429,80 @@ int ownership_ranges_find(struct ownership_ranges *ranges,
 	return 0;
 }
 
-void ownership_ranges_forget_port(struct ownership_ranges *ranges, uint16_t port)
+/* The first of the accepting end's acts since "earliest": that of its socket, unless a later connection
+ * of the same tuple came so soon that it may have been meant. */
+static const struct range *find_first_act(const struct ownership_ranges *ranges,
+					  const struct ownership_ranges_query *query)
+{
+	struct key key = key_from(&query->socket);
+	const struct range *first = NULL;
+	bool is_only_socket = true;
+
+	for (const struct range *at = find_newest(ranges, &key); at; at = at->older) {
+		if (at->act.has_begun || at->act.last_ns < query->earliest_ns || !fits(at, query))
+			continue;
+		is_only_socket &= !first || is_same_socket(first, at);
+		first = at;
+	}
+	return first && (is_only_socket || first->closed_ns > query->latest_ns) ? first : NULL;
+}
+
+static struct ownership_server collect_acts(const struct ownership_ranges *ranges,
+					    const struct ownership_ranges_query *query,
+					    const struct range *first)
+{
+	struct key key = key_from(&query->socket);
+	struct ownership_server server = {0};
+
+	for (const struct range *at = find_newest(ranges, &key); at; at = at->older) {
+		if (at->act.has_begun || !is_same_socket(first, at) ||
+		    at->act.last_ns < query->earliest_ns || !fits(at, query))
+			continue;
+		if (at->act.read_ns >= query->earliest_ns &&
+		    at->act.read_ns > server.reader.read_ns)
+			server.reader = at->act;
+		if (at->act.closed_ns >= query->earliest_ns &&
+		    at->act.closed_ns > server.closer.closed_ns)
+			server.closer = at->act;
+	}
+	return server;
+}
+
+static bool is_certain(const struct ownership_server *server)
+{
+	return server->reader.pid && server->reader.pid == server->closer.pid;
+}
+
+int ownership_ranges_find_server(struct ownership_ranges *ranges,
+				 const struct ownership_ranges_query *query,
+				 struct ownership_server *ret)
+{
+	const struct range *first = find_first_act(ranges, query);
+	struct ownership_server server = {0};
+
+	if (first)
+		server = collect_acts(ranges, query, first);
+	if (!is_certain(&server) &&
+	    lost_spans_touch(&ranges->lost, query->earliest_ns, UINT64_MAX)) {
+		ranges->counters.lost++;
+		return OWNERSHIP_RANGES_LOST;
+	}
+	if (!server.reader.pid && !server.closer.pid) {
+		ranges->counters.missed++;
+		return -ENOENT;
+	}
+	ranges->counters.found++;
+	*ret = server;
+	return 0;
+}
+
+void ownership_ranges_forget_port(struct ownership_ranges *ranges, uint8_t protocol, uint16_t port)
 {
 	list_for_each_safe (node, &ranges->ages) {
 		struct range *range = container_of(node, struct range, age);
 
-		if (range->key.protocol != IPPROTO_UDP || range->key.local_port != port)
+		if (range->key.protocol != protocol || range->key.local_port != port ||
+		    (protocol == IPPROTO_TCP && range->act.has_begun))
 			continue;
 		drop(ranges, range);
 		ranges->counters.forgotten++;

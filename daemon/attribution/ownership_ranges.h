@@ -19,7 +19,7 @@
 struct ownership_ranges;
 
 struct ownership_ranges_options {
-	size_t max_ranges;   /* 120 bytes each, and up to 43 for finding it */
+	size_t max_ranges;   /* 136 bytes each, and up to 43 for finding it */
 	uint64_t max_age_ns; /* since the last act */
 	/* How far the clocks that told the flow's beginning and the records may be apart. */
 	uint64_t tolerance_ns;
@@ -30,13 +30,15 @@ struct ownership_act {
 	pid_t pid;
 	uint64_t first_ns, last_ns;
 	uint64_t socket_address; /* or 0 */
-	bool is_end;		 /* all that it did was to close the connection */
+	/* When it last read from the connection, and when it closed it; 0: it did not. */
+	uint64_t read_ns, closed_ns;
+	bool has_begun; /* it connected, or sent */
 };
 
 struct ownership_ranges_query {
 	struct socket_tuple socket; /* netns is not looked at */
-	/* The flow began between these, both included. For the end that answers: its beginning, and
-	 * its end or now, as an answer comes later. */
+	/* The flow began between these, both included. For the end that answers on UDP: its
+	 * beginning, and its end or now, as an answer comes later. */
 	uint64_t earliest_ns, latest_ns;
 	/* May refuse one ("its process is in another namespace", "it had exited by then"). NULL
 	 * takes any. */
@@ -75,8 +77,23 @@ void ownership_ranges_add_lost(struct ownership_ranges *ranges, uint64_t from_ns
 int ownership_ranges_find(struct ownership_ranges *ranges,
 			  const struct ownership_ranges_query *query, struct ownership_range *ret);
 
-/* Forgets what is known of UDP sent from this local port (it is no longer recorded). */
-void ownership_ranges_forget_port(struct ownership_ranges *ranges, uint16_t port);
+/* Who was seen at the accepting end of a connection. */
+struct ownership_server {
+	struct ownership_act reader; /* who read last; pid 0: nobody did */
+	struct ownership_act closer; /* who closed it last; pid 0: nobody did (yet) */
+};
+
+/* What is known of the accepting end of the connection that began between "earliest" and "latest", by
+ * the socket that was the first to be read or closed since. 0; -ENOENT where there is nothing, or
+ * another socket of that tuple may have been meant; or OWNERSHIP_RANGES_LOST: another reader's or
+ * closer's record may be missing. */
+int ownership_ranges_find_server(struct ownership_ranges *ranges,
+				 const struct ownership_ranges_query *query,
+				 struct ownership_server *ret);
+
+/* Forgets what is known of UDP sent from this local port, or of TCP read there (it is no longer
+ * recorded). */
+void ownership_ranges_forget_port(struct ownership_ranges *ranges, uint8_t protocol, uint16_t port);
 /* Forgets what is too old; cheap when there is nothing to do. */
 void ownership_ranges_expire(struct ownership_ranges *ranges, uint64_t now_ns);
 

@@ -141,9 +141,9 @@ void trace_owner_add_lost(struct trace_owner *owner, uint64_t from_ns, uint64_t 
 	trace_processes_add_lost(owner->processes, from_ns, until_ns);
 }
 
-void trace_owner_forget_port(struct trace_owner *owner, uint16_t port)
+void trace_owner_forget_port(struct trace_owner *owner, uint8_t protocol, uint16_t port)
 {
-	ownership_ranges_forget_port(owner->ranges, port);
+	ownership_ranges_forget_port(owner->ranges, protocol, port);
 }
 
 void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns)
@@ -238,15 +238,14 @@ static bool is_kernel_thread(const struct trace_owner *owner, const struct owner
 static bool may_be_owner(void *userdata, const struct ownership_act *act)
 {
 	const struct acceptance *acceptance = userdata;
-	const struct ownership_query *query = acceptance->query->query;
+	bool is_close = act->closed_ns && !act->read_ns && !act->has_begun;
 
+	/* Who read from a connection or closed it need not be who opened it. */
+	if (acceptance->query->query->initiator && !act->has_begun)
+		return false;
 	/* Reading a link of /proc/PID/fd holds the file for a moment: where its process closes it just
 	 * then, the close is ours (proc_fd_link() in fs/proc/fd.c). */
-	if (act->is_end && act->pid == acceptance->owner->own_pid)
-		return false;
-	/* Who closed a connection need not be who opened it; and an end before the flow's beginning
-	 * was that of an earlier one with its tuple. */
-	if (act->is_end && (query->initiator || act->last_ns < query->when_ns))
+	if (is_close && act->pid == acceptance->owner->own_pid)
 		return false;
 	return !is_kernel_thread(acceptance->owner, act) && is_in_namespace(acceptance, act);
 }
@@ -273,19 +272,39 @@ static bool is_doubtful(const struct trace_owner *owner, const struct ownership_
 	       (process && process->fork_ns >= range->from_ns);
 }
 
-/* Of a server that forks for each connection it is the child's end that closes it; where the child
- * was faster than its parent is with its own copy it is the parent's. */
-static bool may_have_been_shared(const struct trace_owner *owner,
-				 const struct ownership_query *query,
-				 const struct ownership_range *range)
+static void tell_server(const struct ownership_query *query, const struct ownership_server *server,
+			struct ownership *ret)
 {
-	const struct trace_process *process;
+	const struct ownership_act *reader = &server->reader, *closer = &server->closer;
+	bool is_shared = !reader->pid || (closer->pid && closer->pid != reader->pid);
 
-	if (query->initiator || query->socket.protocol != IPPROTO_TCP)
-		return false;
-	process = find_process(owner, range);
-	return !process ||
-	       process->fork_ns >= (query->not_before_ns ? query->not_before_ns : query->when_ns);
+	*ret = (struct ownership){
+		.method = is_shared ? OWNERSHIP_SHARED : OWNERSHIP_TRACE,
+		.process.pid = reader->pid ? reader->pid : closer->pid,
+		.acted_ns = reader->pid ? reader->read_ns : closer->closed_ns,
+		.is_provisional = !query->has_ended,
+	};
+}
+
+static int find_server(struct trace_owner *owner, const struct ownership_query *query,
+		       struct acceptance *acceptance, struct ownership *ret)
+{
+	struct ownership_ranges_query question = {
+		.socket = query->socket,
+		.earliest_ns = query->not_before_ns ? query->not_before_ns : query->when_ns,
+		.latest_ns = query->when_ns,
+		.accept = may_be_owner,
+		.userdata = acceptance,
+	};
+	struct ownership_server server;
+	int r = ownership_ranges_find_server(owner->ranges, &question, &server);
+
+	if (r == OWNERSHIP_RANGES_LOST)
+		return TRACE_OWNER_LOST;
+	if (r < 0)
+		return TRACE_OWNER_NOBODY;
+	tell_server(query, &server, ret);
+	return TRACE_OWNER_FOUND;
 }
 
 int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
@@ -303,18 +322,17 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 		.userdata = &acceptance,
 	};
 	struct ownership_range range;
-	int r = ownership_ranges_find(owner->ranges, &question, &range);
+	int r;
 
+	if (!query->query->initiator && query->query->socket.protocol == IPPROTO_TCP)
+		return find_server(owner, query->query, &acceptance, ret);
+	r = ownership_ranges_find(owner->ranges, &question, &range);
 	if (r == OWNERSHIP_RANGES_LOST)
 		return TRACE_OWNER_LOST;
 	if (r < 0)
 		return TRACE_OWNER_NOBODY;
 	*ret = range.ownership;
 	ret->acted_ns = range.from_ns;
-	if (may_have_been_shared(owner, query->query, &range)) {
-		ret->method = OWNERSHIP_SHARED;
-		ret->is_provisional = true;
-	}
 	return is_doubtful(owner, query->query, &range) ? TRACE_OWNER_DOUBTFUL : TRACE_OWNER_FOUND;
 }
 

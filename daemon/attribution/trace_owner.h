@@ -36,8 +36,8 @@ int trace_owner_learn(struct trace_owner *owner, uint64_t now_ns);
 void trace_owner_add_socket(struct trace_owner *owner, const struct socket_event *event);
 void trace_owner_add_process(struct trace_owner *owner, const struct process_event *event);
 void trace_owner_add_lost(struct trace_owner *owner, uint64_t from_ns, uint64_t until_ns);
-/* No more records of UDP sent from this local port come. */
-void trace_owner_forget_port(struct trace_owner *owner, uint16_t port);
+/* No more records of UDP sent from this local port, or of TCP read there, come. */
+void trace_owner_forget_port(struct trace_owner *owner, uint8_t protocol, uint16_t port);
 /* Forgets what is too old to be asked for; once a second is enough. */
 void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns);
 
@@ -52,7 +52,12 @@ struct trace_owner_query {
 };
 
 /* One of the outcomes; *ret is written with TRACE_OWNER_FOUND and TRACE_OWNER_DOUBTFUL: pid,
- * start_ticks 0, acted_ns. The accepting end of a connection is known by who closed it. */
+ * start_ticks 0, acted_ns.
+ *
+ * The accepting end of a connection does nothing in its own context that a tracepoint tells, but that it
+ * reads and closes. Who read last serves it; where another closed it, both had it: "shared". So is what
+ * nobody read: whoever closed it may have handed it on before (SCM_RIGHTS, fork). As long as the
+ * connection may go on the answer is provisional. */
 int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
 		     struct ownership *ret);
 

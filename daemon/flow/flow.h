@@ -29,6 +29,7 @@ struct flow_end {
 	uint8_t method, reason; /* enum ownership_method, enum ownership_reason */
 	bool is_provisional : 1;
 	bool has_uid : 1;
+	bool is_settled : 1; /* by sock_diag, and the same at a later look */
 	uint8_t attempts; /* questions asked so far */
 };
 

@@ -35,8 +35,9 @@ const char *ownership_reason_name(enum ownership_reason reason)
 
 bool ownership_is_better(const struct ownership *candidate, const struct ownership *current)
 {
-	/* Whoever accepted a connection shares it by now. */
-	if (candidate->method == OWNERSHIP_SHARED && current->method == OWNERSHIP_SOCK_DIAG &&
+	/* Whoever accepted a connection, or read from it, shares it by now. */
+	if (candidate->method == OWNERSHIP_SHARED &&
+	    (current->method == OWNERSHIP_SOCK_DIAG || current->method == OWNERSHIP_TRACE) &&
 	    current->is_provisional)
 		return true;
 	if (candidate->method != current->method)

@@ -3,6 +3,7 @@
 #include "sources/trace.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "sources/trace_connect.h"
 #include "sources/trace_merge.h"
+#include "sources/trace_ports.h"
 #include "sources/trace_rings.h"
 #include "sources/trace_setup.h"
 #include "sources/trace_teller.h"
@@ -39,8 +41,7 @@ struct trace {
 	size_t inputs_count;
 	uint64_t newest_ns; /* of all records handed out */
 	uint64_t scanned_ns, reviewed_ns;
-	uint16_t excluded[TRACE_PORTS_MAX];
-	uint64_t excluded_until_ns[TRACE_PORTS_MAX];
+	struct trace_ports excluded[TRACE_BUSY_COUNT];
 	uint32_t busy_port_rate;
 	bool is_draining;
 };
@@ -155,8 +156,9 @@ static void on_io(void *userdata, unused uint32_t events)
 static int build_filters(const struct trace *trace, struct buffer filters[TRACE_TRACEPOINT_COUNT])
 {
 	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
-		trace_setup_build_filter(i, trace->excluded, trace->counters.ports_excluded,
-					 &filters[i]);
+		trace_setup_build_filter(
+			i, &trace->excluded[i == TRACE_RECEIVE ? TRACE_BUSY_TCP : TRACE_BUSY_UDP],
+			&filters[i]);
 		if (filters[i].failed)
 			return -ENOMEM;
 	}
@@ -169,77 +171,66 @@ static void free_filters(struct buffer filters[TRACE_TRACEPOINT_COUNT])
 		buffer_fini(&filters[i]);
 }
 
-static int update_filters(struct trace *trace)
+static int update_filters(struct trace *trace, enum trace_busy_kind kind)
 {
+	enum trace_tracepoint first = kind == TRACE_BUSY_TCP ? TRACE_RECEIVE : TRACE_LOOKUP_V4;
+	enum trace_tracepoint last = kind == TRACE_BUSY_TCP ? TRACE_RECEIVE : TRACE_LOOKUP_V6;
 	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
 	int r = build_filters(trace, filters);
 
-	for (enum trace_tracepoint i = TRACE_LOOKUP_V4; r == 0 && i <= TRACE_LOOKUP_V6; i++)
+	for (enum trace_tracepoint i = first; r == 0 && i <= last; i++)
 		r = trace_rings_set_filter(trace->rings, i, (const char *)filters[i].bytes);
 	free_filters(filters);
 	return r;
 }
 
-static int exclude_port(struct trace *trace, uint16_t port, uint64_t until_ns)
+static int exclude_port(struct trace *trace, enum trace_busy_kind kind, uint16_t port,
+			uint64_t until_ns)
 {
-	uint64_t *count = &trace->counters.ports_excluded;
-	int r;
+	int r = trace_ports_add(&trace->excluded[kind], port, until_ns);
 
-	for (size_t i = 0; i < *count; i++)
-		if (trace->excluded[i] == port)
-			return -EEXIST;
-	if (*count == TRACE_PORTS_MAX)
-		return -ENOSPC;
-	trace->excluded[*count] = port;
-	trace->excluded_until_ns[*count] = until_ns;
-	(*count)++;
-	r = update_filters(trace);
+	if (r < 0)
+		return r;
+	r = update_filters(trace, kind);
 	if (r < 0) {
-		(*count)--;
-		update_filters(trace);
+		trace_ports_remove_last(&trace->excluded[kind]);
+		update_filters(trace, kind);
 		return r;
 	}
 	trace->counters.ports_excluded_ever++;
 	trace_drain(trace); /* what the old filter let in comes before the word that it is over */
 	if (trace->handlers.on_port_excluded)
-		trace->handlers.on_port_excluded(trace->handlers.userdata, port);
+		trace->handlers.on_port_excluded(trace->handlers.userdata,
+						 kind == TRACE_BUSY_TCP ? IPPROTO_TCP : IPPROTO_UDP,
+						 port);
 	return 0;
 }
 
-static void include_ports(struct trace *trace, uint64_t now_ns)
+static void review_ports_of(struct trace *trace, enum trace_busy_kind kind, uint64_t span_ns,
+			    uint64_t now_ns)
 {
-	uint64_t *count = &trace->counters.ports_excluded;
-	uint64_t before = *count;
+	uint64_t threshold = (uint64_t)trace->busy_port_rate * span_ns / NS_PER_SEC;
+	uint16_t ports[TRACE_PORTS_MAX];
+	size_t count;
 
-	for (size_t i = 0; i < *count;) {
-		if (trace->excluded_until_ns[i] > now_ns) {
-			i++;
-			continue;
-		}
-		(*count)--;
-		trace->excluded[i] = trace->excluded[*count];
-		trace->excluded_until_ns[i] = trace->excluded_until_ns[*count];
-	}
-	if (*count != before)
-		update_filters(trace);
+	if (trace_ports_expire(&trace->excluded[kind], now_ns))
+		update_filters(trace, kind);
+	if (threshold == 0)
+		return;
+	count = trace_busy_take(&trace->teller.busy[kind],
+				threshold > UINT32_MAX ? UINT32_MAX : (uint32_t)threshold, ports,
+				TRACE_PORTS_MAX);
+	for (size_t i = 0; i < count; i++)
+		exclude_port(trace, kind, ports[i], now_ns + exclusion_ns);
 }
 
 static void review_ports(struct trace *trace, uint64_t now_ns)
 {
 	uint64_t span_ns = now_ns - trace->reviewed_ns;
-	uint16_t ports[TRACE_PORTS_MAX];
-	uint64_t threshold = (uint64_t)trace->busy_port_rate * span_ns / NS_PER_SEC;
-	size_t count;
 
-	include_ports(trace, now_ns);
 	trace->reviewed_ns = now_ns;
-	if (threshold == 0)
-		return;
-	count = trace_busy_take(&trace->teller.busy,
-				threshold > UINT32_MAX ? UINT32_MAX : (uint32_t)threshold, ports,
-				TRACE_PORTS_MAX);
-	for (size_t i = 0; i < count; i++)
-		exclude_port(trace, ports[i], now_ns + exclusion_ns);
+	for (enum trace_busy_kind i = 0; i < TRACE_BUSY_COUNT; i++)
+		review_ports_of(trace, i, span_ns, now_ns);
 }
 
 static void on_timer(void *userdata, uint64_t now_ns)
@@ -338,7 +329,7 @@ void trace_free(struct trace *trace)
 
 int trace_exclude_port(struct trace *trace, uint16_t port)
 {
-	return exclude_port(trace, port, UINT64_MAX);
+	return exclude_port(trace, TRACE_BUSY_UDP, port, UINT64_MAX);
 }
 
 const struct trace_counters *trace_get_counters(struct trace *trace)
@@ -349,6 +340,9 @@ const struct trace_counters *trace_get_counters(struct trace *trace)
 	trace->counters.connects_dropped = connect->dropped;
 	trace->counters.connects_pending = connect->pending;
 	trace->counters.rings = trace->inputs_count;
+	trace->counters.ports_excluded = 0;
+	for (size_t i = 0; i < TRACE_BUSY_COUNT; i++)
+		trace->counters.ports_excluded += trace->excluded[i].count;
 	trace->counters.ring_bytes = 0;
 	for (size_t i = 0; i < trace->inputs_count; i++)
 		trace->counters.ring_bytes +=

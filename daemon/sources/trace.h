@@ -8,13 +8,14 @@
  *   fib:fib_table_lookup, fib6:fib6_table_lookup   a route is looked up to send: UDP, and the last
  *                                                  lookup of a TCP connect over IPv4
  *   sock:inet_sock_set_state                       TCP connects, and closes
+ *   tcp:tcp_rcv_space_adjust                       a process reads from a TCP connection
  *   sched:sched_process_exec                       paths of executables
  *   FORK, COMM and EXIT records of perf            processes
  *
  * One ring for each CPU; records are handed out in the order of time across all of them, up to the
  * moment at which a drain began. A CPU that comes online is found within five seconds, and what it
  * did until then is told as lost. Needs CAP_PERFMON (before Linux 5.8 CAP_SYS_ADMIN), and
- * CAP_SYS_ADMIN where tracefs is not mounted; 5 descriptors for each CPU.
+ * CAP_SYS_ADMIN where tracefs is not mounted; 6 descriptors for each CPU.
  *
  * All network namespaces are seen at once and the records do not say which: socket.netns is 0. */
 
@@ -32,15 +33,18 @@ struct trace_handlers {
 	 * that is bound to none): it stands for any. TCP: tcp_state is TCP_SYN_SENT, and
 	 * when_ns the moment of connect(2); as the source port of IPv6 comes later only, when_ns
 	 * may lie before that of events already told. With TCP_FIN_WAIT1, TCP_LAST_ACK or TCP_CLOSE
-	 * "pid" closed the connection, of either end: somebody else may have opened it.
+	 * "pid" closed the connection, of either end: somebody else may have opened it, or hold it
+	 * too. Linux before 5.19 does not tell that from a listener's end, which resets what nobody
+	 * accepted. With TCP_ESTABLISHED "pid" read from the connection: of the end whose port is
+	 * below 32768, of both where none or both ports are.
 	 * Else pid is 0, and tcp_state is TCP_CLOSE: the socket was closed. */
 	void (*on_socket)(void *userdata, const struct socket_event *event);
 	void (*on_process)(void *userdata, const struct process_event *event);
 	/* Records of this span may be missing: answers about it need another method. */
 	void (*on_lost)(void *userdata, uint64_t from_ns, uint64_t until_ns);
-	/* No more records of UDP sent from this local port come: what was told of it until now gets
-	 * stale, forget it. */
-	void (*on_port_excluded)(void *userdata, uint16_t port);
+	/* No more records of UDP sent from this local port, or of TCP read there, come: what was
+	 * told of these until now gets stale, forget it. */
+	void (*on_port_excluded)(void *userdata, uint8_t protocol, uint16_t port);
 	void *userdata;
 };
 
@@ -48,7 +52,8 @@ struct trace_options {
 	struct trace_handlers handlers; /* each may be NULL */
 	size_t ring_bytes;		/* of each CPU; 0: 1 MiB, some 10,000 records */
 	/* A local UDP port that sends so many datagrams a second is excluded for a minute: an
-	 * unconnected socket makes a record for each. 0: never. */
+	 * unconnected socket makes a record for each. So is a TCP port at which is read so often.
+	 * 0: never. */
 	uint32_t busy_port_rate;
 };
 
@@ -65,7 +70,7 @@ struct trace_counters {
 	uint64_t ports_excluded, ports_excluded_ever; /* now; since the start */
 };
 
-enum { TRACE_REASON_SIZE = 256, TRACE_PORTS_MAX = 64 };
+enum { TRACE_REASON_SIZE = 256 };
 
 /* Opens the rings; events are told from the loop and from trace_drain(), never from this call. 0,
  * or a negative errno, and then "reason" says for people what is missing and what would mend it. A

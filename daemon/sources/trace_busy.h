@@ -2,7 +2,7 @@
 #pragma once
 
 /* Finds the local UDP ports that send most: an unconnected socket makes a record for each datagram,
- * so that one busy server could fill the rings. Of all ports that share a place the one that sends
+ * so that one busy server could fill the rings; and the TCP ports at which is read most. Of all ports that share a place the one that sends
  * more than half is found for certain, with a count that is never too high (Boyer and Moore,
  * "MJRTY", 1981). A plain value. */
 
@@ -18,7 +18,13 @@ struct trace_busy {
 	} places[TRACE_BUSY_PLACES];
 };
 
-/* One datagram. */
+enum trace_busy_kind {
+	TRACE_BUSY_UDP,
+	TRACE_BUSY_TCP,
+	TRACE_BUSY_COUNT,
+};
+
+/* One datagram, or one reading. */
 void trace_busy_count(struct trace_busy *busy, uint16_t port);
 
 /* The ports that reached "threshold" since the last call, at most "max"; starts over. */

@@ -72,6 +72,16 @@ static const struct tracepoint_wish wishes[TRACE_TRACEPOINT_COUNT] = {
 			  [STATE_SOCKET] = {"skaddr", 0},
 			  [STATE_OLD] = {"oldstate", 0},
 			  [STATE_NEW] = {"newstate", 0}}},
+	/* Before Linux 6.6 it has no family; of IPv4 the IPv6 fields are mapped addresses. */
+	[TRACE_RECEIVE] = {"tcp",
+			   "tcp_rcv_space_adjust",
+			   {[FIELD_TYPE] = {"common_type", 2},
+			    [FIELD_CONTEXT] = {"common_flags", 1},
+			    [FIELD_LOCAL_PORT] = {"sport", 2},
+			    [FIELD_REMOTE_PORT] = {"dport", 2},
+			    [STATE_LOCAL_V6] = {"saddr_v6", 16},
+			    [STATE_REMOTE_V6] = {"daddr_v6", 16},
+			    [STATE_SOCKET] = {"skaddr", 0}}},
 	[TRACE_EXEC] = {"sched",
 			"sched_process_exec",
 			{[FIELD_TYPE] = {"common_type", 2},
@@ -205,13 +215,31 @@ bool trace_format_read_lookup(const struct trace_format *format, enum trace_trac
 	return true;
 }
 
+/* Of IPv6, or of IPv4 as mapped addresses. */
+static void read_addresses_v6(const struct trace_format *format, const uint8_t *raw,
+			      struct socket_tuple *socket)
+{
+	struct ip_address local = {0}, remote = {0};
+
+	read_address(&format->fields[STATE_LOCAL_V6], raw, &local);
+	read_address(&format->fields[STATE_REMOTE_V6], raw, &remote);
+	if (ip_address_unmap(&remote, &socket->remote)) {
+		socket->family = IP_FAMILY_V4;
+		if (!ip_address_unmap(&local, &socket->local))
+			socket->local = (struct ip_address){0};
+		return;
+	}
+	socket->family = IP_FAMILY_V6;
+	socket->local = local;
+	socket->remote = remote;
+}
+
 /* The IPv4 fields of an IPv6 socket are garbage unless it is a mapped one (saddr=127.0.0.6 was seen
  * for ::1), and the IPv6 fields of a mapped one hold all that there is. */
 static bool read_state_addresses(const struct trace_format *format, const uint8_t *raw,
 				 struct socket_tuple *socket)
 {
 	const struct trace_field *fields = format->fields;
-	struct ip_address local = {0}, remote = {0};
 	uint64_t family = read_number(&fields[STATE_FAMILY], raw);
 
 	if (family == AF_INET) {
@@ -222,17 +250,7 @@ static bool read_state_addresses(const struct trace_format *format, const uint8_
 	}
 	if (family != AF_INET6)
 		return false;
-	read_address(&fields[STATE_LOCAL_V6], raw, &local);
-	read_address(&fields[STATE_REMOTE_V6], raw, &remote);
-	if (ip_address_unmap(&remote, &socket->remote)) {
-		socket->family = IP_FAMILY_V4;
-		if (!ip_address_unmap(&local, &socket->local))
-			socket->local = (struct ip_address){0};
-		return true;
-	}
-	socket->family = IP_FAMILY_V6;
-	socket->local = local;
-	socket->remote = remote;
+	read_addresses_v6(format, raw, socket);
 	return true;
 }
 
@@ -254,6 +272,23 @@ bool trace_format_read_state(const struct trace_format *format, const void *raw,
 	state.new_state = (uint8_t)read_number(&fields[STATE_NEW], raw);
 	state.context = (uint8_t)read_number(&fields[FIELD_CONTEXT], raw);
 	*ret = state;
+	return true;
+}
+
+bool trace_format_read_receive(const struct trace_format *format, const void *raw, size_t length,
+			       struct trace_receive *ret)
+{
+	const struct trace_field *fields = format->fields;
+	struct trace_receive receive = {.socket.protocol = IPPROTO_TCP};
+
+	if (length < format->length)
+		return false;
+	read_addresses_v6(format, raw, &receive.socket);
+	receive.socket.local_port = (uint16_t)read_number(&fields[FIELD_LOCAL_PORT], raw);
+	receive.socket.remote_port = (uint16_t)read_number(&fields[FIELD_REMOTE_PORT], raw);
+	receive.socket_address = read_number(&fields[STATE_SOCKET], raw);
+	receive.context = (uint8_t)read_number(&fields[FIELD_CONTEXT], raw);
+	*ret = receive;
 	return true;
 }
 

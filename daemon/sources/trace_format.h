@@ -15,6 +15,7 @@ enum trace_tracepoint {
 	TRACE_LOOKUP_V4, /* fib:fib_table_lookup */
 	TRACE_LOOKUP_V6, /* fib6:fib6_table_lookup */
 	TRACE_STATE,	 /* sock:inet_sock_set_state */
+	TRACE_RECEIVE,	 /* tcp:tcp_rcv_space_adjust */
 	TRACE_EXEC,	 /* sched:sched_process_exec */
 	TRACE_TRACEPOINT_COUNT,
 };
@@ -54,6 +55,12 @@ struct trace_state {
 	uint8_t context;
 };
 
+struct trace_receive {
+	struct socket_tuple socket; /* IPv4-mapped IPv6 is told as IPv4 */
+	uint64_t socket_address;
+	uint8_t context;
+};
+
 /* "fib", "fib_table_lookup". */
 const char *trace_format_get_system(enum trace_tracepoint tracepoint);
 const char *trace_format_get_name(enum trace_tracepoint tracepoint);
@@ -72,6 +79,8 @@ bool trace_format_read_lookup(const struct trace_format *format, enum trace_trac
 			      const void *raw, size_t length, struct trace_lookup *ret);
 bool trace_format_read_state(const struct trace_format *format, const void *raw, size_t length,
 			     struct trace_state *ret);
+bool trace_format_read_receive(const struct trace_format *format, const void *raw, size_t length,
+			       struct trace_receive *ret);
 /* The path that execve(2) was given, borrowed from "raw"; NULL where it cannot be read. */
 const char *trace_format_read_exec(const struct trace_format *format, const void *raw,
 				   size_t length);

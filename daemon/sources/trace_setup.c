@@ -22,17 +22,29 @@
 	"(newstate == 7 && oldstate != 10) || (oldstate == 7 && newstate == 2) || "                \
 	"newstate == 4 || newstate == 9 || (oldstate == 2 && family == 10)"
 
+/* A process reads from a connection: of the end that answers, told by its port, which is not one of
+ * those that the kernel gives out (net.ipv4.ip_local_port_range begins with 32768). Where both or none of
+ * the two are, nothing tells. */
+#define RECEIVE_FILTER "(sport < 32768 || dport >= 32768) && !(common_flags & 152)"
+
 static const struct {
 	const char *filter;
 	bool is_optional;
-	bool is_lookup;
+	const char *before_ports, *after_ports; /* around the ports that are left out */
 } rows[TRACE_TRACEPOINT_COUNT] = {
 	/* TCP over IPv6 has no source port in any lookup. */
-	[TRACE_LOOKUP_V4] = {.filter = LOOKUP_FILTER, .is_lookup = true},
+	[TRACE_LOOKUP_V4] = {.filter = LOOKUP_FILTER,
+			     .before_ports = " && (proto == 6 || (",
+			     .after_ports = "))"},
 	[TRACE_LOOKUP_V6] = {.filter = LOOKUP_FILTER " && proto == 17",
 			     .is_optional = true,
-			     .is_lookup = true},
+			     .before_ports = " && (",
+			     .after_ports = ")"},
 	[TRACE_STATE] = {.filter = STATE_FILTER},
+	[TRACE_RECEIVE] = {.filter = RECEIVE_FILTER,
+			   .is_optional = true,
+			   .before_ports = " && (",
+			   .after_ports = ")"},
 	[TRACE_EXEC] = {.is_optional = true},
 };
 
@@ -102,18 +114,19 @@ int trace_setup_read_formats(struct trace_format formats[TRACE_TRACEPOINT_COUNT]
 	return 0;
 }
 
-void trace_setup_build_filter(enum trace_tracepoint tracepoint, const uint16_t *ports, size_t count,
+void trace_setup_build_filter(enum trace_tracepoint tracepoint, const struct trace_ports *ports,
 			      struct buffer *filter)
 {
 	buffer_init(filter);
 	if (!rows[tracepoint].filter)
 		return;
 	buffer_add_text(filter, rows[tracepoint].filter);
-	if (rows[tracepoint].is_lookup && count > 0) {
-		buffer_add_text(filter, " && (proto == 6 || (");
-		for (size_t i = 0; i < count; i++)
-			buffer_add_format(filter, "%ssport != %u", i ? " && " : "", ports[i]);
-		buffer_add_text(filter, "))");
+	if (rows[tracepoint].before_ports && ports->count > 0) {
+		buffer_add_text(filter, rows[tracepoint].before_ports);
+		for (size_t i = 0; i < ports->count; i++)
+			buffer_add_format(filter, "%ssport != %u", i ? " && " : "",
+					  ports->ports[i]);
+		buffer_add_text(filter, rows[tracepoint].after_ports);
 	}
 	buffer_add_byte(filter, '\0');
 }
@@ -146,7 +159,7 @@ void trace_setup_explain_open(int error, enum trace_tracepoint failed,
 			 system, name);
 	} else if (error == -EMFILE) {
 		snprintf(reason, TRACE_REASON_SIZE,
-			 "%s:%s: too many open files; raise LimitNOFILE (5 for each CPU)", system,
+			 "%s:%s: too many open files; raise LimitNOFILE (6 for each CPU)", system,
 			 name);
 	} else {
 		snprintf(reason, TRACE_REASON_SIZE, "%s:%s: %s", system, name, strerror(-error));

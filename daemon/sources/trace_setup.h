@@ -10,15 +10,17 @@
 #include "base/buffer.h"
 #include "sources/trace.h"
 #include "sources/trace_format.h"
+#include "sources/trace_ports.h"
 
 /* Reads the formats from tracefs. A tracepoint that trace can do without gets id 0 where the kernel
  * lacks it. 0, or a negative errno and the reason. */
 int trace_setup_read_formats(struct trace_format formats[TRACE_TRACEPOINT_COUNT],
 			     char reason[TRACE_REASON_SIZE]);
 
-/* The in-kernel filter of a tracepoint, with its NUL, without UDP from "ports"; empty for none.
- * (Documentation/trace/events.rst, "Event filtering".) */
-void trace_setup_build_filter(enum trace_tracepoint tracepoint, const uint16_t *ports, size_t count,
+/* The in-kernel filter of a tracepoint, with its NUL, without UDP from the ports, or, of
+ * TRACE_RECEIVE, without TCP at these; empty for none. (Documentation/trace/events.rst, "Event
+ * filtering".) */
+void trace_setup_build_filter(enum trace_tracepoint tracepoint, const struct trace_ports *ports,
 			      struct buffer *filter);
 
 /* Why opening the rings failed; TRACE_TRACEPOINT_COUNT for the rings themselves. */

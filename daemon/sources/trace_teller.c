@@ -60,7 +60,7 @@ static void on_lookup(struct trace_teller *teller, enum trace_tracepoint tracepo
 			teller->counters->unmatched++;
 		return;
 	}
-	trace_busy_count(&teller->busy, lookup.socket.local_port);
+	trace_busy_count(&teller->busy[TRACE_BUSY_UDP], lookup.socket.local_port);
 	event.socket = lookup.socket;
 	event.when_ns = record->when_ns;
 	event.pid = record->pid;
@@ -154,6 +154,33 @@ static void on_state(struct trace_teller *teller, const struct trace_record *rec
 		on_close(teller, record, &state);
 }
 
+/* In the reader's own context. What a kernel thread or an interrupt reads (kTLS, strparser) proves
+ * nothing. */
+static void on_receive(struct trace_teller *teller, const struct trace_record *record)
+{
+	struct socket_event event = {
+		.when_ns = record->when_ns,
+		.pid = record->pid,
+		.tcp_state = TCP_ESTABLISHED,
+		.is_proof = true,
+	};
+	struct trace_receive receive;
+
+	if (!trace_format_read_receive(&teller->formats[TRACE_RECEIVE], record->raw,
+				       record->raw_length, &receive)) {
+		teller->counters->malformed++;
+		return;
+	}
+	if (receive.context & TRACE_CONTEXT_BORROWED || record->pid <= 0) {
+		teller->counters->borrowed++;
+		return;
+	}
+	trace_busy_count(&teller->busy[TRACE_BUSY_TCP], receive.socket.local_port);
+	event.socket = receive.socket;
+	event.socket_address = receive.socket_address;
+	tell_socket(teller, &event);
+}
+
 static void on_exec(struct trace_teller *teller, const struct trace_record *record)
 {
 	struct process_event event = {
@@ -185,6 +212,9 @@ static void on_sample(struct trace_teller *teller, const struct trace_record *re
 		break;
 	case TRACE_STATE:
 		on_state(teller, record);
+		break;
+	case TRACE_RECEIVE:
+		on_receive(teller, record);
 		break;
 	case TRACE_EXEC:
 		on_exec(teller, record);

@@ -15,7 +15,7 @@ struct trace_teller {
 	const struct trace_format *formats; /* TRACE_TRACEPOINT_COUNT */
 	struct trace_counters *counters;
 	struct trace_connect *connect;
-	struct trace_busy busy;
+	struct trace_busy busy[TRACE_BUSY_COUNT];
 };
 
 /* Calls the handlers with what "record" says; what it says of losses is the caller's. */

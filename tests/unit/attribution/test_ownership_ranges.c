@@ -223,10 +223,10 @@ static void test_query_may_refuse(void **state)
 	assert_int_equal(ownership_ranges_find(ranges, &query, &told), -ENOENT);
 }
 
-static bool accept_no_end(void *userdata, const struct ownership_act *act)
+static bool accept_opener(void *userdata, const struct ownership_act *act)
 {
 	(void)userdata;
-	return !act->is_end;
+	return act->has_begun;
 }
 
 /* Who closes a connection need not be who opened it, and is told apart; who did both is not. */
@@ -243,7 +243,7 @@ static void test_an_end_is_told_apart(void **state)
 	add(ranges, &closed);
 	assert_int_equal(ownership_ranges_find(ranges, &query, &told), 0);
 	assert_int_equal(told.ownership.process.pid, 8);
-	query.accept = accept_no_end;
+	query.accept = accept_opener;
 	assert_int_equal(ownership_ranges_find(ranges, &query, &told), -ENOENT);
 	add(ranges, &opened);
 	assert_int_equal(ownership_ranges_find(ranges, &query, &told), 0);
@@ -254,6 +254,84 @@ static void test_an_end_is_told_apart(void **state)
 	assert_int_equal(ownership_ranges_find(ranges, &query, &told), 0);
 	assert_int_equal(told.ownership.process.pid, 8);
 	assert_int_equal(told.last_ns, 200);
+}
+
+enum { NOBODY = -1, FIRST_SOCKET = 1, SECOND_SOCKET = 2 };
+
+struct server_act {
+	pid_t pid;
+	uint64_t when_ns;
+	uint64_t socket_address;
+	uint8_t state;
+};
+
+static void add_server_acts(struct ownership_ranges *ranges, const struct server_act *acts)
+{
+	for (; acts->pid; acts++) {
+		struct socket_event event =
+			make_event(IPPROTO_TCP, 1, 1000, acts->pid, acts->when_ns);
+
+		event.tcp_state = acts->state;
+		event.socket_address = acts->socket_address;
+		event.is_proof = acts->pid != NOBODY;
+		add(ranges, &event);
+	}
+}
+
+/* Reader * 100 + closer; 0 for neither, -1 for lost. */
+static int ask_server(struct ownership_ranges *ranges, uint64_t earliest_ns, uint64_t latest_ns)
+{
+	const struct socket_event event = make_event(IPPROTO_TCP, 1, 1000, 0, 0);
+	const struct ownership_ranges_query query = {
+		.socket = event.socket, .earliest_ns = earliest_ns, .latest_ns = latest_ns};
+	struct ownership_server server = {0};
+	int r = ownership_ranges_find_server(ranges, &query, &server);
+
+	if (r == OWNERSHIP_RANGES_LOST)
+		return -1;
+	assert_int_equal(r, server.reader.pid || server.closer.pid ? 0 : -ENOENT);
+	return server.reader.pid * 100 + server.closer.pid;
+}
+
+/* 7 accepts and hands over to 8; 9 reads a little before. */
+static void test_who_read_last_and_who_closed(void **state)
+{
+	struct ownership_ranges *ranges = *state;
+	static const struct server_act acts[] = {
+		{9, 110, FIRST_SOCKET, TCP_ESTABLISHED}, {8, 120, FIRST_SOCKET, TCP_ESTABLISHED},
+		{9, 130, FIRST_SOCKET, TCP_ESTABLISHED}, {8, 140, FIRST_SOCKET, TCP_ESTABLISHED},
+		{7, 150, FIRST_SOCKET, TCP_FIN_WAIT1},	 {0}};
+
+	assert_int_equal(ask_server(ranges, 100, 100), 0);
+	add_server_acts(ranges, acts);
+	assert_int_equal(ask_server(ranges, 100, 100), 807);
+	assert_int_equal(ask_server(ranges, 135, 135), 807);
+	assert_int_equal(ask_server(ranges, 145, 145), 7);
+	assert_int_equal(ask_server(ranges, 155, 155), 0);
+	/* By turns, and yet a range for each of the three. */
+	assert_int_equal(ownership_ranges_get_counters(ranges)->ranges, 3);
+	ownership_ranges_add_lost(ranges, 101, 102);
+	assert_int_equal(ask_server(ranges, 100, 100), -1);
+	assert_int_equal(ask_server(ranges, 103, 103), 807);
+}
+
+static void test_the_next_connection_of_a_tuple(void **state)
+{
+	struct ownership_ranges *ranges = *state;
+	static const struct server_act acts[] = {
+		{7, 110, FIRST_SOCKET, TCP_ESTABLISHED}, {7, 120, FIRST_SOCKET, TCP_LAST_ACK},
+		{NOBODY, 130, FIRST_SOCKET, TCP_CLOSE},	 {8, 210, SECOND_SOCKET, TCP_ESTABLISHED},
+		{8, 220, SECOND_SOCKET, TCP_FIN_WAIT1},	 {0},
+	};
+
+	add_server_acts(ranges, acts);
+	assert_int_equal(ask_server(ranges, 100, 105), 707);
+	assert_int_equal(ask_server(ranges, 200, 205), 808);
+	/* It began after 105 and before 205: either may be meant. */
+	assert_int_equal(ask_server(ranges, 105, 205), 0);
+	/* Proof of both, whatever was lost. */
+	ownership_ranges_add_lost(ranges, 215, 216);
+	assert_int_equal(ask_server(ranges, 200, 205), 808);
 }
 
 static void test_late_record_parts_another_range(void **state)
@@ -297,6 +375,7 @@ static void test_expiry_and_forgotten_ports(void **state)
 {
 	struct ownership_ranges *ranges = *state;
 	struct socket_event tcp = make_event(IPPROTO_TCP, 1, 1000, 9, 500);
+	struct socket_event reading = make_event(IPPROTO_TCP, 1, 1000, 8, 600);
 
 	add_udp(ranges, 1, 7, 100);
 	add_udp(ranges, 1, 8, 200);
@@ -307,10 +386,15 @@ static void test_expiry_and_forgotten_ports(void **state)
 	assert_int_equal(ask_udp(ranges, 1, 150, 150), 0);
 	assert_int_equal(ask_udp(ranges, 1, 15, 15), 0);
 	assert_int_equal(ask_udp(ranges, 1, 250, 250), 8);
-	ownership_ranges_forget_port(ranges, 1000);
+	ownership_ranges_forget_port(ranges, IPPROTO_UDP, 1000);
 	assert_int_equal(ask_udp(ranges, 1, 250, 250), 0);
+	reading.tcp_state = TCP_ESTABLISHED;
+	add(ranges, &reading);
+	assert_int_equal(ask_server(ranges, 550, 550), 800);
+	ownership_ranges_forget_port(ranges, IPPROTO_TCP, 1000);
+	assert_int_equal(ask_server(ranges, 550, 550), 0);
 	assert_int_equal(ask(ranges, &tcp, 500, 500), 9);
-	assert_int_equal(ownership_ranges_get_counters(ranges)->forgotten, 1);
+	assert_int_equal(ownership_ranges_get_counters(ranges)->forgotten, 2);
 }
 
 /* Against a plain list of all acts, in the order of time. UDP comes from bound sockets of two
@@ -429,6 +513,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_loss_makes_old_records_doubtful, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_query_may_refuse, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_read_last_and_who_closed, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_the_next_connection_of_a_tuple, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_an_end_is_told_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_late_record_parts_another_range, set_up,
 						tear_down),

@@ -42,6 +42,18 @@ static const char state_text[] = "name: inet_sock_set_state\nID: 2287\n" COMMON 
 static const char state_short_text[] = "name: inet_sock_set_state\nID: 2287\n" COMMON STATE_FIELDS
 				       "\nprint fmt: \"%p\", REC->skaddr\n";
 
+/* Linux 5.10: without a family. */
+static const char receive_text[] = "name: tcp_rcv_space_adjust\nID: 1333\n" COMMON
+				   "\tfield:const void * skaddr;\toffset:8;\tsize:8;\tsigned:0;\n"
+				   "\tfield:__u16 sport;\toffset:16;\tsize:2;\tsigned:0;\n"
+				   "\tfield:__u16 dport;\toffset:18;\tsize:2;\tsigned:0;\n"
+				   "\tfield:__u8 saddr[4];\toffset:20;\tsize:4;\tsigned:0;\n"
+				   "\tfield:__u8 daddr[4];\toffset:24;\tsize:4;\tsigned:0;\n"
+				   "\tfield:__u8 saddr_v6[16];\toffset:28;\tsize:16;\tsigned:0;\n"
+				   "\tfield:__u8 daddr_v6[16];\toffset:44;\tsize:16;\tsigned:0;\n"
+				   "\tfield:__u64 sock_cookie;\toffset:64;\tsize:8;\tsigned:0;\n"
+				   "\nprint fmt: \"%p\", REC->skaddr\n";
+
 /* Not of any kernel: the same names at other places and in other sizes. */
 static const char lookup_text[] = "name: fib_table_lookup\nID: 77\n" COMMON
 				  "\tfield:u16 dport;\toffset:8;\tsize:2;\tsigned:0;\n"
@@ -101,6 +113,35 @@ static void test_fields_are_found_by_name(unused void **state)
 	assert_memory_equal(lookup.socket.remote.bytes, "\x0a\x00\x00\x09", 4);
 	raw[16] = IPPROTO_SCTP;
 	assert_false(trace_format_read_lookup(&format, TRACE_LOOKUP_V4, raw, sizeof(raw), &lookup));
+}
+
+static void test_a_reading_has_either_family(unused void **state)
+{
+	static const uint8_t mapped[16] = {[10] = 0xff, 0xff, 10, 0, 0, 9};
+	static const uint8_t pure[16] = {0x20, 0x01, [15] = 1};
+	uint8_t raw[60] = {[2] = 0x10, [8] = 5, [16] = 80, [18] = 90};
+	struct trace_format format;
+	struct trace_receive told;
+	const char *missing;
+
+	assert_int_equal(parse(TRACE_RECEIVE, receive_text, &format, &missing), 0);
+	assert_int_equal(format.length, sizeof(raw));
+	memcpy(raw + 28, mapped, 16);
+	memcpy(raw + 44, mapped, 16);
+	assert_true(trace_format_read_receive(&format, raw, sizeof(raw), &told));
+	assert_int_equal(told.socket.family, IP_FAMILY_V4);
+	assert_int_equal(told.socket.protocol, IPPROTO_TCP);
+	assert_int_equal(told.socket.local_port, 80);
+	assert_int_equal(told.socket.remote_port, 90);
+	assert_int_equal(told.socket_address, 5);
+	assert_int_equal(told.context, TRACE_CONTEXT_SOFTIRQ);
+	assert_memory_equal(told.socket.local.bytes, "\x0a\x00\x00\x09", 4);
+	memcpy(raw + 28, pure, 16);
+	memcpy(raw + 44, pure, 16);
+	assert_true(trace_format_read_receive(&format, raw, sizeof(raw), &told));
+	assert_int_equal(told.socket.family, IP_FAMILY_V6);
+	assert_memory_equal(told.socket.remote.bytes, pure, 16);
+	assert_false(trace_format_read_receive(&format, raw, sizeof(raw) - 1, &told));
 }
 
 static void test_short_records_are_refused(unused void **state)
@@ -187,6 +228,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields_are_found_by_name),
+		cmocka_unit_test(test_a_reading_has_either_family),
 		cmocka_unit_test(test_short_records_are_refused),
 		cmocka_unit_test(test_what_is_missing_is_named),
 		cmocka_unit_test(test_mapped_addresses_are_ipv4),
