@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "config/parts.h"
+#include "config/service_checks.h"
 #include "flow/field.h"
 
 static const struct config_key_state *
@@ -209,6 +210,7 @@ int config_check_exporter(struct config_exporter *exporter,
 	check_keys_of_transports(exporter, states, mistakes);
 	check_port(exporter, kind, to->value, mistakes);
 	check_tls(exporter, place, mistakes);
+	config_check_service(exporter, states, mistakes);
 	return 0;
 }
 

@@ -17,6 +17,7 @@ enum config_exporter_type {
 	CONFIG_EXPORTER_TEXT, /* -o text only: no configuration names it */
 	CONFIG_EXPORTER_NETFLOW9,
 	CONFIG_EXPORTER_IPFIX,
+	CONFIG_EXPORTER_ELASTICSEARCH,
 };
 enum config_transport {
 	CONFIG_TRANSPORT_STDOUT,
@@ -25,7 +26,10 @@ enum config_transport {
 	CONFIG_TRANSPORT_TCP,
 	CONFIG_TRANSPORT_TLS,
 	CONFIG_TRANSPORT_UNIX,
+	CONFIG_TRANSPORT_HTTP,
+	CONFIG_TRANSPORT_HTTPS,
 };
+enum config_schema { CONFIG_SCHEMA_PROCFLOW, CONFIG_SCHEMA_ECS };
 enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
 
 enum config_namespaces { CONFIG_NAMESPACES_ALL, CONFIG_NAMESPACES_HOST };
@@ -73,13 +77,14 @@ struct config_processes {
 };
 
 /* "to:", taken apart: "udp://host:port", "tcp://host:port", "tls://host:port", "file:///path",
- * "unix:///path", "stdout:". */
+ * "unix:///path", "stdout:"; what a service's library takes apart by itself is a URL: "https://host:9200". */
 struct config_address {
 	enum config_transport transport;
 	char *text; /* all of it, as written; NULL where nobody wrote it */
 	char *host; /* as written, without brackets */
 	uint16_t port;
 	char *path;
+	char *url;
 };
 
 struct config_exporter {
@@ -96,8 +101,14 @@ struct config_exporter {
 	uint64_t rotate_size_bytes; /* 0: never */
 	uint32_t rotate_keep;	    /* files */
 	uint64_t reconnect_ns;
+	enum config_schema schema;
+	/* elasticsearch */
+	char *index; /* with conversions of strftime(3) */
+	bool data_stream, install_template;
+	uint64_t timeout_ns;
 	/* NULL where not given. */
 	char *ca_file, *certificate_file, *key_file, *server_name;
+	char *username, *password_file;
 	char *spool; /* a directory */
 	uint64_t spool_max_bytes;
 	unsigned line, column; /* where it stands in the file, 0 where it does not */

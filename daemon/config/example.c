@@ -102,6 +102,9 @@ static void write_exporters(struct buffer *out)
 	buffer_add_text(out, "\n  # A second one, to a collector that speaks IPFIX (netflow9 takes "
 			     "the same keys):\n");
 	write_exporter(out, config_exporter_kind_find(CONFIG_EXPORTER_IPFIX), "collector", true);
+	buffer_add_text(out, "\n  # To Elasticsearch or OpenSearch:\n");
+	write_exporter(out, config_exporter_kind_find(CONFIG_EXPORTER_ELASTICSEARCH), "search",
+		       true);
 }
 
 void config_write_example(struct buffer *out)

@@ -24,10 +24,12 @@ static const struct config_word methods[] = {
 static const struct config_word namespaces[] = {
 	{"all", CONFIG_NAMESPACES_ALL}, {"host", CONFIG_NAMESPACES_HOST}, {NULL, 0}};
 
-static const struct config_word exporter_types[] = {{"json", CONFIG_EXPORTER_JSON},
-						    {"netflow9", CONFIG_EXPORTER_NETFLOW9},
-						    {"ipfix", CONFIG_EXPORTER_IPFIX},
-						    {NULL, 0}};
+static const struct config_word exporter_types[] = {
+	{"json", CONFIG_EXPORTER_JSON},
+	{"netflow9", CONFIG_EXPORTER_NETFLOW9},
+	{"ipfix", CONFIG_EXPORTER_IPFIX},
+	{"elasticsearch", CONFIG_EXPORTER_ELASTICSEARCH},
+	{NULL, 0}};
 
 static const struct config_word templates[] = {
 	{"procflow", 0}, {"standard", 0}, {"ntopng", 0}, {NULL, 0}};
@@ -39,6 +41,9 @@ static const struct config_word reports[] = {{"networked", CONFIG_REPORT_NETWORK
 
 static const struct config_word record_kinds[] = {
 	{"flow", CONFIG_RECORDS_FLOW}, {"process", CONFIG_RECORDS_PROCESS}, {NULL, 0}};
+
+static const struct config_word schemas[] = {
+	{"procflow", CONFIG_SCHEMA_PROCFLOW}, {"ecs", CONFIG_SCHEMA_ECS}, {NULL, 0}};
 
 static const struct config_word biflows[] = {{"rfc5103", CONFIG_BIFLOW_RFC5103},
 					     {"ntop", CONFIG_BIFLOW_NTOP},
@@ -56,8 +61,10 @@ static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
 
 #define TO(name)    (1u << CONFIG_TRANSPORT_##name)
 #define CONNECTIONS (TO(TCP) | TO(TLS) | TO(UNIX))
-#define PROCESSES   (MESSAGES | 1u << CONFIG_EXPORTER_JSON)
-#define MESSAGES    (1u << CONFIG_EXPORTER_NETFLOW9 | 1u << CONFIG_EXPORTER_IPFIX)
+#define FOR(name)   (1u << CONFIG_EXPORTER_##name)
+#define MESSAGES    (FOR(NETFLOW9) | FOR(IPFIX))
+#define DOCUMENTS   (FOR(JSON) | FOR(ELASTICSEARCH))
+#define PROCESSES   (MESSAGES | DOCUMENTS)
 
 #define KEY(section_, member, name_, type_)                                                        \
 	.section = #section_, .name = name_, .type = CONFIG_KEY_##type_,                           \
@@ -150,11 +157,35 @@ const struct config_key config_keys[] = {
 		    "json;\n"
 		    "udp://HOST:PORT for netflow9 and ipfix (ports 2055 and 4739 where none is "
 		    "given);\n"
-		    "tcp:// or tls://HOST:PORT for ipfix (ports 4739 and 4740)."},
+		    "tcp:// or tls://HOST:PORT for ipfix (ports 4739 and 4740);\n"
+		    "http:// or https://HOST:PORT for elasticsearch."},
 	{EXPORTER_KEY(records, "records", WORDS), .default_text = "[flow, process]",
 	 .words = record_kinds, .only_for = PROCESSES,
 	 .comment = "What goes there. In netflow9 and ipfix processes come with the template\n"
 		    "procflow only."},
+	{EXPORTER_KEY(schema, "schema", WORD), .default_text = "procflow", .words = schemas,
+	 .only_for = DOCUMENTS,
+	 .comment = "The names of the fields: nProbe's, or those of the Elastic Common Schema."},
+	{EXPORTER_KEY(index, "index", TEXT), .default_text = "procflow-%Y.%m.%d",
+	 .only_for = FOR(ELASTICSEARCH),
+	 .comment = "The index; %Y %m %d %H %j %G %V are those of strftime(3), by the record's "
+		    "time in\n"
+		    "UTC."},
+	{EXPORTER_KEY(data_stream, "data_stream", BOOL), .default_text = "false",
+	 .only_for = FOR(ELASTICSEARCH), .comment = "\"index\" is a data stream."},
+	{EXPORTER_KEY(install_template, "install_template", BOOL), .default_text = "false",
+	 .only_for = FOR(ELASTICSEARCH),
+	 .comment = "Tell the server at the start what the fields are: an index template by the "
+		    "name of\n"
+		    "the index."},
+	{EXPORTER_KEY(username, "username", TEXT), .only_for = FOR(ELASTICSEARCH),
+	 .example_text = "procflow", .comment = "Who we are ..."},
+	{EXPORTER_KEY(password_file, "password_file", PATH), .only_for = FOR(ELASTICSEARCH),
+	 .example_text = "/etc/procflow/es.password",
+	 .comment = "... and a file with the password, which others cannot read."},
+	{EXPORTER_KEY(timeout_ns, "timeout", DURATION), .default_text = "30s", .least = "100ms",
+	 .most = "10m", .only_for = FOR(ELASTICSEARCH),
+	 .comment = "A request without an answer is given up after this, and sent again."},
 	{EXPORTER_KEY(template_name, "template", TEMPLATE), .default_text = "procflow",
 	 .words = templates, .only_for = MESSAGES,
 	 .comment =
@@ -194,7 +225,7 @@ const struct config_key config_keys[] = {
 	 .most = "1d", .only_to = CONNECTIONS,
 	 .comment = "The longest time between two attempts to connect; for ipfix the only one, as\n"
 		    "RFC 7011 10.4.4 asks."},
-	{EXPORTER_KEY(ca_file, "ca_file", PATH), .only_to = TO(TLS),
+	{EXPORTER_KEY(ca_file, "ca_file", PATH), .only_to = TO(TLS) | TO(HTTPS),
 	 .example_text = "/etc/procflow/ca.pem",
 	 .comment = "Who may have signed the collector's certificate (PEM); without it, those the\n"
 		    "system trusts."},
@@ -260,6 +291,12 @@ static const struct config_exporter_kind exporter_kinds[] = {
 	 .transports = TO(UDP) | TO(TCP) | TO(TLS),
 	 .default_port = 4739,
 	 .default_tls_port = 4740},
+	{.name = "elasticsearch",
+	 .type = CONFIG_EXPORTER_ELASTICSEARCH,
+	 .service = "elasticsearch",
+	 .example_to = "https://es.example.net:9200",
+	 .expected_to = "http:// or https://HOST:PORT",
+	 .transports = TO(HTTP) | TO(HTTPS)},
 };
 
 const struct config_section *config_section_find(const char *name)
@@ -293,6 +330,7 @@ const char *config_transport_get_name(enum config_transport transport)
 		[CONFIG_TRANSPORT_STDOUT] = "stdout", [CONFIG_TRANSPORT_FILE] = "file",
 		[CONFIG_TRANSPORT_UDP] = "udp",	      [CONFIG_TRANSPORT_TCP] = "tcp",
 		[CONFIG_TRANSPORT_TLS] = "tls",	      [CONFIG_TRANSPORT_UNIX] = "unix",
+		[CONFIG_TRANSPORT_HTTP] = "http",     [CONFIG_TRANSPORT_HTTPS] = "https",
 	};
 
 	return names[transport];

@@ -51,6 +51,7 @@ bool config_exporter_takes_processes(const struct config_exporter *exporter)
 		return false;
 	switch (exporter->type) {
 	case CONFIG_EXPORTER_JSON:
+	case CONFIG_EXPORTER_ELASTICSEARCH:
 		return true;
 	case CONFIG_EXPORTER_NETFLOW9:
 	case CONFIG_EXPORTER_IPFIX:

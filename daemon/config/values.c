@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "base/text.h"
+#include "config/keys.h"
 
 /* sun_path with its end, unix(7). */
 enum { LONGEST_SOCKET_PATH = 107 };
@@ -90,6 +92,7 @@ void config_address_fini(struct config_address *address)
 	free(address->text);
 	free(address->host);
 	free(address->path);
+	free(address->url);
 	*address = (struct config_address){.transport = CONFIG_TRANSPORT_STDOUT};
 }
 
@@ -207,14 +210,41 @@ static int parse_path(const char *text, struct config_address *ret, const char *
 	return 0;
 }
 
+/* "host:port/prefix"; the URL is kept whole, without slashes at its end. */
+static int parse_url(const char *text, struct config_address *ret, const char **ret_reason)
+{
+	struct config_address address = {.transport = ret->transport}, host = address;
+	char *before = strndup(text, strcspn(text, "/"));
+	size_t length = strlen(text);
+	int r = before ? parse_host(before, &host, ret_reason) : -ENOMEM;
+
+	free(before);
+	config_address_fini(&host);
+	if (r != 0)
+		return r;
+	for (const char *at = text; *at; at++)
+		if (!isalnum((unsigned char)*at) && !strchr("-._~:/[]%", *at)) {
+			*ret_reason = "it has more than a host, a port and a path";
+			return CONFIG_VALUE_E_FORM;
+		}
+	while (length > 0 && text[length - 1] == '/')
+		length--;
+	if (asprintf(&address.url, "%s://%.*s", config_transport_get_name(ret->transport),
+		     (int)length, text) < 0)
+		return -ENOMEM;
+	*ret = address;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	enum config_transport transport;
 	int (*parse)(const char *text, struct config_address *ret, const char **ret_reason);
 } schemes[] = {
-	{"udp", CONFIG_TRANSPORT_UDP, parse_host},   {"tcp", CONFIG_TRANSPORT_TCP, parse_host},
-	{"tls", CONFIG_TRANSPORT_TLS, parse_host},   {"file", CONFIG_TRANSPORT_FILE, parse_path},
-	{"unix", CONFIG_TRANSPORT_UNIX, parse_path},
+	{"udp", CONFIG_TRANSPORT_UDP, parse_host},    {"tcp", CONFIG_TRANSPORT_TCP, parse_host},
+	{"tls", CONFIG_TRANSPORT_TLS, parse_host},    {"file", CONFIG_TRANSPORT_FILE, parse_path},
+	{"unix", CONFIG_TRANSPORT_UNIX, parse_path},  {"http", CONFIG_TRANSPORT_HTTP, parse_url},
+	{"https", CONFIG_TRANSPORT_HTTPS, parse_url},
 };
 
 int config_parse_address(const char *text, struct config_address *ret, const char **ret_reason)
@@ -237,6 +267,6 @@ int config_parse_address(const char *text, struct config_address *ret, const cha
 		return r;
 	}
 	*ret_reason = "expected stdout:, file:///path, unix:///path, or udp://, tcp:// or "
-		      "tls://HOST:PORT";
+		      "tls://HOST:PORT; http:// or https:// for elasticsearch";
 	return CONFIG_VALUE_E_FORM;
 }

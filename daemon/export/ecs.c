@@ -14,165 +14,15 @@
 #include "base/clock.h"
 #include "base/macros.h"
 #include "export/digits.h"
+#include "export/ecs_rows.h"
 #include "export/elastic_type.h"
 #include "export/json_value.h"
-#include "flow/field.h"
 
 enum {
 	/* Of all rows together, names and constants; of one value, twice: at the top and at its end. */
 	FRAME_BYTES = 4096,
 	NAME_BYTES = 96,
 	DST_AFTER_SRC = FIELD_DST_PROC_ATTRIBUTION - FIELD_SRC_PROC_ATTRIBUTION,
-};
-
-enum ecs_kind {
-	ECS_VALUE,  /* the field as it stands in JSON */
-	ECS_PORT,   /* where the protocol has ports */
-	ECS_STRING, /* a number, in quotes */
-	ECS_MAC,    /* with dashes, RFC 7042 2.1 */
-	ECS_DATE,   /* milliseconds since 1970 */
-	ECS_RAW,    /* a constant */
-	ECS_EVENT_TYPE,
-	ECS_SEQUENCE,
-	ECS_DURATION,
-	ECS_IS_FINAL,
-	ECS_FAMILY,
-	ECS_TRANSPORT,
-	ECS_ALL_BYTES,
-	ECS_ALL_PACKETS,
-};
-
-struct ecs_row {
-	const char *object, *key;
-	uint8_t kind;  /* enum ecs_kind */
-	uint8_t field; /* enum field_index: the value, or what must be known of it */
-	bool is_main;  /* of the source's end, or of the destination's */
-	const char *raw;
-};
-
-/* What is known of one end, under "prefix". */
-#define END_ROWS(prefix, side, is_main_)                                                           \
-	{prefix "process", "pid", ECS_VALUE, FIELD_##side##_PROC_PID, is_main_, NULL},             \
-		{prefix "process", "name", ECS_VALUE, FIELD_##side##_PROC_NAME, is_main_, NULL},   \
-		{prefix "process",	  "executable", ECS_VALUE,                                 \
-		 FIELD_##side##_PROC_EXE, is_main_,	NULL},                                     \
-		{prefix "process", "command_line",                                                 \
-		 ECS_VALUE,	   FIELD_##side##_PROC_CMDLINE,                                    \
-		 is_main_,	   NULL},                                                          \
-		{prefix "process", "start", ECS_DATE, FIELD_##side##_PROC_START_MILLISECONDS,      \
-		 is_main_,	   NULL},                                                          \
-		{prefix "process.parent",	 "pid",	   ECS_VALUE,                              \
-		 FIELD_##side##_FATHER_PROC_PID, is_main_, NULL},                                  \
-		{prefix "process.parent",	  "name",   ECS_VALUE,                             \
-		 FIELD_##side##_FATHER_PROC_NAME, is_main_, NULL},                                 \
-		{prefix "process.parent.user",	 "id",	   ECS_STRING,                             \
-		 FIELD_##side##_FATHER_PROC_UID, is_main_, NULL},                                  \
-		{prefix "process.parent.user",	       "name",	 ECS_VALUE,                        \
-		 FIELD_##side##_FATHER_PROC_USER_NAME, is_main_, NULL},                            \
-		{prefix "user", "id", ECS_STRING, FIELD_##side##_PROC_UID, is_main_, NULL},        \
-		{prefix "user", "name", ECS_VALUE, FIELD_##side##_PROC_USER_NAME, is_main_, NULL}, \
-		{prefix "container", "id", ECS_VALUE, FIELD_##side##_PROC_CONTAINER_ID,            \
-		 is_main_,	     NULL},                                                        \
-	{                                                                                          \
-		prefix "package", "name", ECS_VALUE, FIELD_##side##_PROC_PKG_NAME, is_main_, NULL  \
-	}
-
-#define ROW(object, key, kind, field)                                                              \
-	{                                                                                          \
-		object, key, kind, FIELD_##field, false, NULL                                      \
-	}
-#define CONSTANT(object, key, literal)                                                             \
-	{                                                                                          \
-		object, key, ECS_RAW, FIELD_FLOW_ID, false, literal                                \
-	}
-
-static const struct ecs_row rows[] = {
-	ROW("", "@timestamp", ECS_DATE, FLOW_END_MILLISECONDS),
-	CONSTANT("ecs", "version", "\"" ECS_VERSION "\""),
-	CONSTANT("event", "kind", "\"event\""),
-	CONSTANT("event", "category", "[\"network\"]"),
-	ROW("event", "type", ECS_EVENT_TYPE, FLOW_END_REASON),
-	CONSTANT("event", "action", "\"network_flow\""),
-	CONSTANT("event", "dataset", "\"procflow.flow\""),
-	ROW("event", "sequence", ECS_SEQUENCE, FLOW_ID),
-	ROW("event", "start", ECS_DATE, FLOW_START_MILLISECONDS),
-	ROW("event", "end", ECS_DATE, FLOW_END_MILLISECONDS),
-	ROW("event", "duration", ECS_DURATION, FLOW_END_MILLISECONDS),
-	ROW("flow", "id", ECS_STRING, FLOW_ID),
-	ROW("flow", "final", ECS_IS_FINAL, FLOW_END_REASON),
-	ROW("network", "type", ECS_FAMILY, IP_PROTOCOL_VERSION),
-	ROW("network", "iana_number", ECS_STRING, PROTOCOL),
-	ROW("network", "transport", ECS_TRANSPORT, PROTOCOL),
-	ROW("network", "bytes", ECS_ALL_BYTES, IN_BYTES),
-	ROW("network", "packets", ECS_ALL_PACKETS, IN_PKTS),
-	ROW("network.vlan", "id", ECS_STRING, SRC_VLAN),
-	END_ROWS("", SRC, true),
-	ROW("source", "ip", ECS_VALUE, IPV4_SRC_ADDR),
-	ROW("source", "ip", ECS_VALUE, IPV6_SRC_ADDR),
-	ROW("source", "mac", ECS_MAC, IN_SRC_MAC),
-	ROW("source", "port", ECS_PORT, L4_SRC_PORT),
-	ROW("source", "bytes", ECS_VALUE, IN_BYTES),
-	ROW("source", "packets", ECS_VALUE, IN_PKTS),
-	ROW("source.nat", "ip", ECS_VALUE, POST_NAT_SRC_IPV4_ADDR),
-	ROW("source.nat", "ip", ECS_VALUE, POST_NAT_SRC_IPV6_ADDR),
-	ROW("source.nat", "port", ECS_VALUE, POST_NAPT_SRC_TRANSPORT_PORT),
-	END_ROWS("source.", SRC, false),
-	ROW("destination", "ip", ECS_VALUE, IPV4_DST_ADDR),
-	ROW("destination", "ip", ECS_VALUE, IPV6_DST_ADDR),
-	ROW("destination", "mac", ECS_MAC, OUT_DST_MAC),
-	ROW("destination", "port", ECS_PORT, L4_DST_PORT),
-	ROW("destination", "bytes", ECS_VALUE, OUT_BYTES),
-	ROW("destination", "packets", ECS_VALUE, OUT_PKTS),
-	ROW("destination.nat", "ip", ECS_VALUE, POST_NAT_DST_IPV4_ADDR),
-	ROW("destination.nat", "ip", ECS_VALUE, POST_NAT_DST_IPV6_ADDR),
-	ROW("destination.nat", "port", ECS_VALUE, POST_NAPT_DST_TRANSPORT_PORT),
-	END_ROWS("destination.", DST, false),
-};
-
-#define HAS_NAME(field)	    [FIELD_##field] = true
-#define END_HAS_NAME(field) [FIELD_SRC_##field] = true, [FIELD_DST_##field] = true
-
-/* Those of the catalogue that stand in a row, and the two times that are there in milliseconds. */
-static const bool has_name[FIELD_COUNT] = {
-	HAS_NAME(FLOW_ID),
-	HAS_NAME(IP_PROTOCOL_VERSION),
-	HAS_NAME(PROTOCOL),
-	HAS_NAME(IPV4_SRC_ADDR),
-	HAS_NAME(IPV6_SRC_ADDR),
-	HAS_NAME(L4_SRC_PORT),
-	HAS_NAME(IPV4_DST_ADDR),
-	HAS_NAME(IPV6_DST_ADDR),
-	HAS_NAME(L4_DST_PORT),
-	HAS_NAME(IN_SRC_MAC),
-	HAS_NAME(OUT_DST_MAC),
-	HAS_NAME(SRC_VLAN),
-	HAS_NAME(POST_NAT_SRC_IPV4_ADDR),
-	HAS_NAME(POST_NAT_DST_IPV4_ADDR),
-	HAS_NAME(POST_NAT_SRC_IPV6_ADDR),
-	HAS_NAME(POST_NAT_DST_IPV6_ADDR),
-	HAS_NAME(POST_NAPT_SRC_TRANSPORT_PORT),
-	HAS_NAME(POST_NAPT_DST_TRANSPORT_PORT),
-	HAS_NAME(IN_BYTES),
-	HAS_NAME(IN_PKTS),
-	HAS_NAME(OUT_BYTES),
-	HAS_NAME(OUT_PKTS),
-	HAS_NAME(FIRST_SWITCHED),
-	HAS_NAME(LAST_SWITCHED),
-	HAS_NAME(FLOW_START_MILLISECONDS),
-	HAS_NAME(FLOW_END_MILLISECONDS),
-	END_HAS_NAME(PROC_PID),
-	END_HAS_NAME(PROC_NAME),
-	END_HAS_NAME(PROC_EXE),
-	END_HAS_NAME(PROC_CMDLINE),
-	END_HAS_NAME(PROC_START_MILLISECONDS),
-	END_HAS_NAME(FATHER_PROC_PID),
-	END_HAS_NAME(FATHER_PROC_NAME),
-	END_HAS_NAME(FATHER_PROC_UID),
-	END_HAS_NAME(FATHER_PROC_USER_NAME),
-	END_HAS_NAME(PROC_UID),
-	END_HAS_NAME(PROC_USER_NAME),
-	END_HAS_NAME(PROC_CONTAINER_ID),
-	END_HAS_NAME(PROC_PKG_NAME),
 };
 
 struct writer {
@@ -306,6 +156,17 @@ static char *add_mac(char *at, const struct field *field, const struct flow_reco
 	return end;
 }
 
+/* "start" and "end" are the schema's words too. */
+static char *add_process_event_type(char *at, const struct flow_record *record)
+{
+	bool goes_on = record->life.event.length == strlen("interim");
+
+	*at++ = '[';
+	at = json_value_add_string(at, goes_on ? text_from("info") : record->life.event);
+	*at++ = ']';
+	return at;
+}
+
 static char *add_row(char *at, const struct ecs_row *row, const struct field *field,
 		     const struct flow_record *record)
 {
@@ -327,6 +188,8 @@ static char *add_row(char *at, const struct ecs_row *row, const struct field *fi
 	case ECS_EVENT_TYPE:
 		return is_final(record) ? add_bytes(at, "[\"connection\",\"end\"]", 20)
 					: add_bytes(at, "[\"connection\"]", 14);
+	case ECS_PROCESS_EVENT_TYPE:
+		return add_process_event_type(at, record);
 	case ECS_SEQUENCE:
 		return digits_add_decimal(at, record->number);
 	case ECS_DURATION:
@@ -349,88 +212,96 @@ static char *add_row(char *at, const struct ecs_row *row, const struct field *fi
 	return at;
 }
 
-static const struct field *field_of(const struct ecs_row *row, bool main_is_dst)
+static const struct field *field_of(const struct ecs_record_kind *kind, const struct ecs_row *row,
+				    bool main_is_dst)
 {
-	return &field_table[row->field + (row->is_main && main_is_dst ? DST_AFTER_SRC : 0)];
+	return &kind->fields[row->field + (row->is_main && main_is_dst ? DST_AFTER_SRC : 0)];
 }
 
 /* Of what has no name in the schema. */
-static const char *object_of(enum field_index field)
+static const char *object_of(const struct ecs_record_kind *kind, unsigned field)
 {
+	if (kind->is_process)
+		return "procflow.process";
 	if (field < FIELD_SRC_PROC_ATTRIBUTION)
 		return "procflow";
 	return field < FIELD_DST_PROC_ATTRIBUTION ? "procflow.source" : "procflow.destination";
 }
 
-static size_t make_key(enum field_index field, char key[NAME_BYTES])
+static size_t make_key(const struct ecs_record_kind *kind, unsigned field, char key[NAME_BYTES])
 {
-	const char *name = field_table[field].name;
+	bool is_end = !kind->is_process && field >= FIELD_SRC_PROC_ATTRIBUTION;
+	const char *name = kind->fields[field].name + (is_end ? strlen("SRC_") : 0);
 	size_t length = 0;
 
-	name += field < FIELD_SRC_PROC_ATTRIBUTION ? 0 : strlen("SRC_");
 	for (; name[length] && length < NAME_BYTES - 1; length++)
 		key[length] = (char)tolower(name[length]);
 	key[length] = '\0';
 	return length;
 }
 
-static void add_others(struct writer *writer, const struct flow_record *record)
+static void add_others(struct writer *writer, const struct ecs_record_kind *kind,
+		       const struct flow_record *record)
 {
 	char key[NAME_BYTES];
 
-	for (unsigned i = 0; i < FIELD_COUNT; i++) {
-		if (has_name[i] || !json_value_is_written(&field_table[i], record))
+	for (unsigned i = 0; i < kind->field_count; i++) {
+		if (kind->has_name[i] || !json_value_is_written(&kind->fields[i], record))
 			continue;
-		enter_object(writer, object_of(i));
-		add_key(writer, key, make_key(i, key));
-		writer->at = json_value_add(writer->at, &field_table[i], record);
+		enter_object(writer, object_of(kind, i));
+		add_key(writer, key, make_key(kind, i, key));
+		writer->at = json_value_add(writer->at, &kind->fields[i], record);
 	}
 }
 
-static size_t bound_line(const struct flow_record *record)
+static size_t bound_line(const struct ecs_record_kind *kind, const struct flow_record *record)
 {
 	size_t bound = FRAME_BYTES;
 
-	for (size_t i = 0; i < FIELD_COUNT; i++)
-		if (json_value_is_written(&field_table[i], record))
-			bound += 2 * (NAME_BYTES + json_value_bound(&field_table[i], record));
+	for (size_t i = 0; i < kind->field_count; i++)
+		if (json_value_is_written(&kind->fields[i], record))
+			bound += 2 * (NAME_BYTES + json_value_bound(&kind->fields[i], record));
 	return bound;
 }
 
 int ecs_encode_record(struct buffer *out, const struct flow_record *record)
 {
-	bool main_is_dst = !(record->parts & RECORD_END(RECORD_SRC, END_PROCESS)) &&
+	bool is_process = record->parts & RECORD_PROCESS;
+	const struct ecs_record_kind *kind =
+		&ecs_record_kinds[is_process ? ECS_PROCESSES : ECS_FLOWS];
+	bool main_is_dst = !is_process && !(record->parts & RECORD_END(RECORD_SRC, END_PROCESS)) &&
 			   record->parts & RECORD_END(RECORD_DST, END_PROCESS);
 	size_t before = out->length;
-	char *start = buffer_extend(out, bound_line(record));
+	char *start = buffer_extend(out, bound_line(kind, record));
 	struct writer writer = {.at = start, .object = "", .is_empty = true};
 
 	if (!start)
 		return -ENOMEM;
 	*writer.at++ = '{';
-	for (size_t i = 0; i < array_length(rows); i++) {
-		const struct field *field = field_of(&rows[i], main_is_dst);
+	for (size_t i = 0; i < kind->row_count; i++) {
+		const struct ecs_row *row = &kind->rows[i];
+		const struct field *field = field_of(kind, row, main_is_dst);
 
-		if (!row_is_known(&rows[i], field, record))
+		if (!row_is_known(row, field, record))
 			continue;
-		if (rows[i].object != writer.object)
-			enter_object(&writer, rows[i].object);
-		add_key(&writer, rows[i].key, strlen(rows[i].key));
-		writer.at = add_row(writer.at, &rows[i], field, record);
+		if (row->object != writer.object)
+			enter_object(&writer, row->object);
+		add_key(&writer, row->key, strlen(row->key));
+		writer.at = add_row(writer.at, row, field, record);
 	}
-	add_others(&writer, record);
+	add_others(&writer, kind, record);
 	enter_object(&writer, "");
 	writer.at = add_bytes(writer.at, "}\n", 2);
 	out->length = before + (size_t)(writer.at - start);
 	return 0;
 }
 
-static const char *type_of(const struct ecs_row *row)
+static const char *type_of(const struct ecs_record_kind *kind, const struct ecs_row *row)
 {
 	switch ((enum ecs_kind)row->kind) {
 	case ECS_VALUE:
 	case ECS_PORT:
-		return elastic_type_of(&field_table[row->field]).name;
+		return elastic_type_of(&kind->fields[row->field]).name;
 	case ECS_DATE:
 		return "date";
 	case ECS_SEQUENCE:
@@ -445,18 +316,39 @@ static const char *type_of(const struct ecs_row *row)
 	}
 }
 
-void ecs_list_names(ecs_on_name on_name, void *userdata)
+static bool has_row(const struct ecs_row *in, size_t count, const struct ecs_row *row)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(in[i].object, row->object) == 0 && strcmp(in[i].key, row->key) == 0)
+			return true;
+	return false;
+}
+
+static void list_others(const struct ecs_record_kind *kind, ecs_on_name on_name, void *userdata)
 {
 	char key[NAME_BYTES];
 
-	for (size_t i = 0; i < array_length(rows); i++)
-		if (i == 0 || strcmp(rows[i].key, rows[i - 1].key) != 0 ||
-		    strcmp(rows[i].object, rows[i - 1].object) != 0)
-			on_name(userdata, rows[i].object, rows[i].key, type_of(&rows[i]));
-	for (unsigned i = 0; i < FIELD_COUNT; i++) {
-		if (has_name[i] || !(field_table[i].sets & FIELD_SET_JSON))
+	for (unsigned i = 0; i < kind->field_count; i++) {
+		if (kind->has_name[i] || !(kind->fields[i].sets & FIELD_SET_JSON))
 			continue;
-		make_key(i, key);
-		on_name(userdata, object_of(i), key, elastic_type_of(&field_table[i]).name);
+		make_key(kind, i, key);
+		on_name(userdata, object_of(kind, i), key, elastic_type_of(&kind->fields[i]).name);
 	}
+}
+
+void ecs_list_names(ecs_on_name on_name, void *userdata)
+{
+	const struct ecs_record_kind *flow = &ecs_record_kinds[ECS_FLOWS];
+	const struct ecs_record_kind *process = &ecs_record_kinds[ECS_PROCESSES];
+
+	for (size_t i = 0; i < flow->row_count; i++)
+		if (!has_row(flow->rows, i, &flow->rows[i]))
+			on_name(userdata, flow->rows[i].object, flow->rows[i].key,
+				type_of(flow, &flow->rows[i]));
+	for (size_t i = 0; i < process->row_count; i++)
+		if (!has_row(flow->rows, flow->row_count, &process->rows[i]))
+			on_name(userdata, process->rows[i].object, process->rows[i].key,
+				type_of(process, &process->rows[i]));
+	list_others(flow, on_name, userdata);
+	list_others(process, on_name, userdata);
 }

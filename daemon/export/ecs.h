@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Records in the names of the Elastic Common Schema (ECS 8.11), one object a line: "source" is the
+/* Records in the names of the Elastic Common Schema (ECS 8.11), one object a line. Of flows "source" is the
  * initiator, "destination" the responder, each with the "process" and "user" of its end; those at the
- * top are the source's, or the destination's where only that one is known. What the schema has no
- * name for stands under "procflow", by its own name in small letters. What is unknown is absent. */
+ * top are the source's, or the destination's where only that one is known. One of a
+ * process has "process" and "user" alone. What the schema has no name for stands under "procflow", by its own name in small letters. What is unknown is absent. */
 
 #include "base/buffer.h"
 #include "flow/flow_record.h"
-
-#define ECS_VERSION "8.11.0"
 
 /* Adds one line. On -ENOMEM "out" has failed and is as long as before. Pure. */
 int ecs_encode_record(struct buffer *out, const struct flow_record *record);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "export/ecs.h"
 #include "export/encoder.h"
 #include "export/json.h"
 #include "export/text_table.h"
@@ -42,10 +43,18 @@ static int encode_text(struct encoder_lines *self, struct buffer *out,
 	return text_table_encode_record(&self->table, out, record);
 }
 
-static const encode_line encodings[] = {
-	[CONFIG_EXPORTER_JSON] = encode_json,
-	[CONFIG_EXPORTER_TEXT] = encode_text,
-};
+static int encode_ecs(unused struct encoder_lines *self, struct buffer *out,
+		      const struct flow_record *record)
+{
+	return ecs_encode_record(out, record);
+}
+
+static encode_line choose(const struct config_exporter *config)
+{
+	if (config->type == CONFIG_EXPORTER_TEXT)
+		return encode_text;
+	return config->schema == CONFIG_SCHEMA_ECS ? encode_ecs : encode_json;
+}
 
 static void lines_finish(struct encoder *encoder)
 {
@@ -123,7 +132,7 @@ int encoder_lines_new(const struct encoder_options *options, struct encoder **re
 	if (!self)
 		return -ENOMEM;
 	self->head.ops = &ops;
-	self->encode = encodings[options->config->type];
+	self->encode = choose(options->config);
 	self->table = (struct text_table){.width = TEXT_TABLE_WIDTH,
 					  .colours = options->context->is_terminal};
 	*ret = &self->head;

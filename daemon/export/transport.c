@@ -22,8 +22,9 @@ int transport_open(const struct config_address *to, const char *log_name,
 		return transport_udp_open(to, log_name, ret);
 	case CONFIG_TRANSPORT_TCP:
 	case CONFIG_TRANSPORT_TLS:
-	case CONFIG_TRANSPORT_UNIX:
-		break; /* delivery_stream.h */
+	case CONFIG_TRANSPORT_UNIX: /* delivery_stream.h */
+	default:		    /* services */
+		break;
 	}
 	return -EINVAL;
 }

@@ -71,6 +71,11 @@ static void test_ecs(unused void **state)
 		record.number = i + 1;
 		assert_int_equal(ecs_encode_record(&lines, &record), 0);
 	}
+	for (unsigned i = 0; i < RECORDS_PROCESS_COUNT; i++) {
+		struct flow_record record = records_make_process(i);
+
+		assert_int_equal(ecs_encode_record(&lines, &record), 0);
+	}
 	compare("ecs.golden", &lines);
 }
 

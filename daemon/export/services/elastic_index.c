@@ -10,7 +10,7 @@
 #include "base/macros.h"
 #include "export/ecs.h"
 #include "export/elastic_type.h"
-#include "flow/field.h"
+#include "flow/process_field.h"
 
 /* "@timestamp" is the first or the second key of a line. */
 enum { LOOKED_AT = 96 };
@@ -69,6 +69,12 @@ static void on_ecs_name(void *userdata, const char *object, const char *key, con
 	add_property(userdata, object, key, type, NULL);
 }
 
+/* Those of processes that a flow has too have the same type there. */
+static bool is_of_flows(const struct field *field)
+{
+	return field_find(text_from(field->name)) != FIELD_COUNT;
+}
+
 static void add_catalogue(struct properties *properties)
 {
 	add_property(properties, "", "@timestamp", "date", NULL);
@@ -78,6 +84,13 @@ static void add_catalogue(struct properties *properties)
 
 		if (field_table[i].sets & FIELD_SET_JSON)
 			add_property(properties, "", field_table[i].name, type.name, type.format);
+	}
+	for (size_t i = 0; i < PROCESS_FIELD_COUNT; i++) {
+		const struct field *field = &process_field_table[i];
+		struct elastic_type type = elastic_type_of(field);
+
+		if (!is_of_flows(field))
+			add_property(properties, "", field->name, type.name, type.format);
 	}
 }
 

@@ -136,7 +136,7 @@ static void test_shipped_file_gives_the_defaults(unused void **state)
 	buffer_fini(&mistakes);
 }
 
-/* Takes the "# " off the lines of the second exporter. */
+/* Takes the "# " off the lines of the exporters behind the first one. */
 static size_t uncomment(const struct buffer *example, char *out)
 {
 	const char *text = (const char *)example->bytes;
@@ -171,13 +171,17 @@ static void test_shown_exporter_is_right_too(unused void **state)
 	assert_in_range(example.length, 1000, sizeof(text));
 	config = read_good(text, uncomment(&example, text));
 	assert_default_sections(config);
-	assert_int_equal(config->exporter_count, 2);
+	assert_int_equal(config->exporter_count, 3);
 	assert_default_exporter(&config->exporters[0]);
 	assert_string_equal(config->exporters[1].name, "collector");
 	assert_int_equal(config->exporters[1].type, CONFIG_EXPORTER_IPFIX);
 	assert_string_equal(config->exporters[1].to.host, "192.0.2.1");
 	assert_int_equal(config->exporters[1].to.port, 4739);
 	assert_message_defaults(&config->exporters[1]);
+	assert_int_equal(config->exporters[2].type, CONFIG_EXPORTER_ELASTICSEARCH);
+	assert_string_equal(config->exporters[2].to.url, "https://es.example.net:9200");
+	assert_string_equal(config->exporters[2].index, "procflow-%Y.%m.%d");
+	assert_null(config->exporters[2].username);
 	config_free(config);
 	buffer_fini(&example);
 }

@@ -269,13 +269,13 @@ static const struct bad_case text_cases[] = {
 
 static const struct bad_case exporter_cases[] = {
 	{"exporters:\n  - name: a\n",
-	 "f:2:5: exporters: this one has no type (one of json, netflow9, ipfix)\n"
+	 "f:2:5: exporters: this one has no type (one of json, netflow9, ipfix, elasticsearch)\n"
 	 "      - name: a\n"
 	 "        ^\n"},
-	{"exporters:\n  - type: text\n",
-	 "f:2:11: exporters.type: \"text\" is not known here (expected json, netflow9, ipfix)\n"
-	 "      - type: text\n"
-	 "              ^\n"},
+	{"exporters:\n  - type: text\n", "f:2:11: exporters.type: \"text\" is not known here "
+					 "(expected json, netflow9, ipfix, elasticsearch)\n"
+					 "      - type: text\n"
+					 "              ^\n"},
 	{"exporters:\n  - type: ipfix\n", "f:2:5: exporters: type ipfix needs \"to: "
 					  "udp://, tcp:// or tls://HOST:PORT\"\n"
 					  "      - type: ipfix\n"
@@ -308,7 +308,7 @@ static const struct bad_case exporter_cases[] = {
 	 "unix://)\n"
 	 "        spool: /s\n"
 	 "        ^\n"
-	 "f:5:5: exporters.ca_file: means nothing for udp: (only for tls://)\n"
+	 "f:5:5: exporters.ca_file: means nothing for udp: (only for tls://, https://)\n"
 	 "        ca_file: ca\n"
 	 "        ^\n"
 	 "f:5:14: exporters.ca_file: \"ca\" is not an absolute path (expected e.g. "

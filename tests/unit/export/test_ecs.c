@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "export/ecs.h"
-#include "flow/field.h"
+#include "export/ecs_rows.h"
 
 /* The line as another reader has it: strict, and no key twice. */
 static json_t *encode(const struct flow_record *record)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include "config/service_checks.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { LONGEST_INDEX = 200 };
+
+static struct config_position place_of(const struct config_exporter *exporter, const char *name,
+				       const struct config_key_state states[CONFIG_KEYS_MAX])
+{
+	const struct config_key_state *state =
+		&states[config_key_find("exporters", name) - config_keys];
+
+	if (state->key.line)
+		return state->value;
+	return (struct config_position){.line = exporter->line, .column = exporter->column};
+}
+
+/* The rules of Elasticsearch's create index API; and conversions that are digits only. NULL, or the
+ * reason. */
+static const char *check_index(const char *index)
+{
+	if (strlen(index) > LONGEST_INDEX)
+		return "is longer than 200 bytes";
+	if (strchr("-_+.", index[0]))
+		return "begins with one of - _ + .";
+	for (const char *at = index; *at; at++) {
+		if (*at == '%' && (!at[1] || !strchr("YmdHjGV", *++at)))
+			return "has a conversion that is none of %Y %m %d %H %j %G %V";
+		if (at[-(at > index)] != '%' && !islower((unsigned char)*at) &&
+		    !isdigit((unsigned char)*at) && !strchr("-_.+", *at))
+			return "has more than small letters, digits and - _ . +";
+	}
+	return NULL;
+}
+
+static void check_elasticsearch(const struct config_exporter *exporter,
+				const struct config_key_state states[CONFIG_KEYS_MAX],
+				struct config_mistakes *mistakes)
+{
+	const char *reason = check_index(exporter->index);
+
+	if (!reason && exporter->data_stream && strchr(exporter->index, '%'))
+		reason = "has a date, and is a data stream";
+	if (reason)
+		config_mistakes_add(mistakes, place_of(exporter, "index", states),
+				    "exporters.index: \"%s\" %s", exporter->index, reason);
+	if (!exporter->username != !exporter->password_file)
+		config_mistakes_add(mistakes,
+				    place_of(exporter,
+					     exporter->username ? "username" : "password_file",
+					     states),
+				    "exporters: username and password_file need each other");
+}
+
+void config_check_service(const struct config_exporter *exporter,
+			  const struct config_key_state states[CONFIG_KEYS_MAX],
+			  struct config_mistakes *mistakes)
+{
+	if (exporter->type == CONFIG_EXPORTER_ELASTICSEARCH)
+		check_elasticsearch(exporter, states, mistakes);
+}

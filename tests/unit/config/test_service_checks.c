@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/macros.h"
+#include "config/reader.h"
+
+/* What "keys" say behind type and address; NULL: nothing is wrong. */
+static struct config *check(const char *type, const char *to, const char *keys, const char *mistake)
+{
+	struct config *config = NULL;
+	struct buffer mistakes;
+	char text[1024];
+	int r;
+
+	snprintf(text, sizeof(text), "exporters:\n- type: %s\n  to: %s\n%s", type, to, keys);
+	buffer_init(&mistakes);
+	r = config_read_text("f", text, strlen(text), &config, &mistakes);
+	buffer_add_byte(&mistakes, '\0');
+	if (!mistake) {
+		if (r != 0)
+			fail_msg("%s\n%s", text, (char *)mistakes.bytes);
+	} else {
+		assert_int_equal(r, -EINVAL);
+		if (strncmp((char *)mistakes.bytes, mistake, strlen(mistake)) != 0)
+			fail_msg("%s\n%sexpected:\n%s", text, (char *)mistakes.bytes, mistake);
+	}
+	buffer_fini(&mistakes);
+	return config;
+}
+
+static void refuse(const char *type, const char *to, const char *keys, const char *mistake)
+{
+	assert_null(check(type, to, keys, mistake));
+}
+
+static void test_elasticsearch(unused void **state)
+{
+	struct config *config =
+		check("elasticsearch", "https://[2001:db8::1]:9200/prefix/",
+		      "  index: flows-%Y.%m.%d\n  schema: ecs\n  install_template: true\n"
+		      "  username: a\n  password_file: /b\n  ca_file: /c\n  timeout: 5s\n",
+		      NULL);
+	const struct config_exporter *exporter = &config->exporters[0];
+
+	assert_string_equal(exporter->to.url, "https://[2001:db8::1]:9200/prefix");
+	assert_string_equal(exporter->index, "flows-%Y.%m.%d");
+	assert_int_equal(exporter->schema, CONFIG_SCHEMA_ECS);
+	assert_true(exporter->install_template);
+	assert_false(exporter->data_stream);
+	assert_string_equal(exporter->username, "a");
+	assert_string_equal(exporter->password_file, "/b");
+	assert_string_equal(exporter->ca_file, "/c");
+	assert_int_equal(exporter->timeout_ns, 5000000000);
+	config_free(config);
+	config_free(
+		check("elasticsearch", "http://es", "  data_stream: yes\n  index: logs-a\n", NULL));
+}
+
+static void test_wrong_indexes(unused void **state)
+{
+	static const struct {
+		const char *index, *reason;
+	} cases[] = {
+		{"Flows", "has more than small letters, digits and - _ . +"},
+		{"a/b", "has more than small letters"},
+		{"a b", "has more than small letters"},
+		{"'a\"b'", "has more than small letters"},
+		{"-a", "begins with one of"},
+		{"a-%b", "has a conversion that is none of"},
+		{"a-%", "has a conversion that is none of"},
+		{"a-%%", "has a conversion that is none of"},
+		{"a-%Y%B", "has a conversion that is none of"},
+		{"a-%YB", "has more than small letters"},
+	};
+
+	for (size_t i = 0; i < array_length(cases); i++) {
+		char keys[64], mistake[128], shown[32];
+
+		snprintf(shown, sizeof(shown), "%s", cases[i].index);
+		if (shown[0] == '\'') {
+			memmove(shown, shown + 1, strlen(shown));
+			shown[strlen(shown) - 1] = '\0';
+		}
+		snprintf(keys, sizeof(keys), "  index: %s\n", cases[i].index);
+		snprintf(mistake, sizeof(mistake), "f:4:10: exporters.index: \"%s\" %s", shown,
+			 cases[i].reason);
+		refuse("elasticsearch", "http://es:9200", keys, mistake);
+	}
+	refuse("elasticsearch", "http://es:9200", "  data_stream: true\n",
+	       "f:2:3: exporters.index: \"procflow-%Y.%m.%d\" has a date, and is a data stream");
+}
+
+static void test_what_belongs_together(unused void **state)
+{
+	refuse("elasticsearch", "http://es:9200", "  username: a\n",
+	       "f:4:13: exporters: username and password_file need each other");
+	refuse("elasticsearch", "http://es:9200", "  password_file: /a\n",
+	       "f:4:18: exporters: username and password_file need each other");
+	refuse("elasticsearch", "http://es:9200", "  password_file: a\n",
+	       "f:4:18: exporters.password_file: \"a\" is not an absolute path");
+	refuse("elasticsearch", "http://es:9200", "  ca_file: /a\n",
+	       "f:4:3: exporters.ca_file: means nothing for http:");
+	refuse("json", "file:///f", "  index: a\n",
+	       "f:4:3: exporters.index: means nothing for type json (only for elasticsearch)");
+	refuse("ipfix", "udp://a", "  schema: ecs\n",
+	       "f:4:3: exporters.schema: means nothing for type ipfix (only for json, "
+	       "elasticsearch)");
+	refuse("elasticsearch", "udp://a:1", "",
+	       "f:3:7: exporters.to: type elasticsearch cannot go there (expected http:// or "
+	       "https://HOST:PORT)");
+	refuse("json", "http://a:1", "", "f:3:7: exporters.to: type json cannot go there");
+}
+
+static void test_wrong_urls(unused void **state)
+{
+	static const char *const urls[] = {"http://",	     "http:///a",      "http://a:0",
+					   "http://a:99999", "http://a b",     "http://a?b",
+					   "http://u:p@a",   "http://a/b?c=d", "http://::1",
+					   "http://[x]",     "http://a/\"b\""};
+
+	for (size_t i = 0; i < array_length(urls); i++)
+		refuse("elasticsearch", urls[i], "", "f:3:7: exporters.to: \"http:");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_elasticsearch),
+		cmocka_unit_test(test_wrong_indexes),
+		cmocka_unit_test(test_what_belongs_together),
+		cmocka_unit_test(test_wrong_urls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
