@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <linux/netlink.h>
 
 #include "base/cleanup.h"
 
@@ -28,6 +29,12 @@ struct netlink_channel {
 	struct mmsghdr headers[BATCH];
 	struct iovec vectors[BATCH];
 	struct sockaddr_nl senders[BATCH];
+	union {
+		struct cmsghdr header;
+		uint8_t bytes[CMSG_SPACE(sizeof(int32_t))];
+	} controls[BATCH];
+	bool listens_everywhere;
+	int32_t nsid;	    /* of the datagram that is handled */
 	uint8_t *datagrams; /* BATCH of DATAGRAM_SIZE; pages are touched only where data arrives */
 };
 
@@ -58,6 +65,7 @@ int netlink_channel_open(int bus, struct netlink_channel **ret)
 		return -errno;
 	channel->port = mnl_socket_get_portid(channel->socket);
 	channel->is_connector = bus == NETLINK_CONNECTOR;
+	channel->nsid = NETLINK_CHANNEL_OWN;
 	*ret = steal_pointer(&channel);
 	return 0;
 }
@@ -130,6 +138,23 @@ int netlink_channel_join(struct netlink_channel *channel, unsigned group)
 	return 0;
 }
 
+int netlink_channel_listen_everywhere(struct netlink_channel *channel)
+{
+	int on = 1;
+
+	if (mnl_socket_setsockopt(channel->socket, NETLINK_LISTEN_ALL_NSID, &on, sizeof(on)) < 0)
+		return -errno;
+	for (size_t i = 0; i < BATCH; i++)
+		channel->headers[i].msg_hdr.msg_control = channel->controls[i].bytes;
+	channel->listens_everywhere = true;
+	return 0;
+}
+
+int32_t netlink_channel_get_nsid(const struct netlink_channel *channel)
+{
+	return channel->nsid;
+}
+
 ssize_t netlink_channel_set_receive_buffer(struct netlink_channel *channel, size_t bytes)
 {
 	int fd = netlink_channel_get_fd(channel);
@@ -164,8 +189,13 @@ static int receive_datagrams(struct netlink_channel *channel, unsigned most)
 {
 	int count;
 
-	for (unsigned i = 0; i < most; i++)
-		channel->headers[i].msg_hdr.msg_namelen = sizeof(channel->senders[i]);
+	for (unsigned i = 0; i < most; i++) {
+		struct msghdr *header = &channel->headers[i].msg_hdr;
+
+		header->msg_namelen = sizeof(channel->senders[i]);
+		header->msg_controllen =
+			channel->listens_everywhere ? sizeof(channel->controls[i].bytes) : 0;
+	}
 	do
 		count = recvmmsg(netlink_channel_get_fd(channel), channel->headers, most,
 				 MSG_DONTWAIT, NULL);
@@ -258,6 +288,19 @@ static int handle_datagram(struct reading *reading, const struct msghdr *header,
 	return 0;
 }
 
+static int32_t read_nsid(struct msghdr *header)
+{
+	int32_t nsid = NETLINK_CHANNEL_OWN;
+
+	for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control;
+	     control = CMSG_NXTHDR(header, control))
+		if (control->cmsg_level == SOL_NETLINK &&
+		    control->cmsg_type == NETLINK_LISTEN_ALL_NSID &&
+		    control->cmsg_len >= CMSG_LEN(sizeof(nsid)))
+			memcpy(&nsid, CMSG_DATA(control), sizeof(nsid));
+	return nsid;
+}
+
 /* Reads one batch. The number of datagrams, or a negative errno. */
 static int read_batch(struct netlink_channel *channel, unsigned most, struct reading *reading)
 {
@@ -265,8 +308,12 @@ static int read_batch(struct netlink_channel *channel, unsigned most, struct rea
 
 	channel->batches++;
 	for (int i = 0; i < count; i++) {
-		int r = handle_datagram(reading, &channel->headers[i].msg_hdr,
-					channel->headers[i].msg_len);
+		int r;
+
+		if (channel->listens_everywhere)
+			channel->nsid = read_nsid(&channel->headers[i].msg_hdr);
+		r = handle_datagram(reading, &channel->headers[i].msg_hdr,
+				    channel->headers[i].msg_len);
 
 		if (r < 0)
 			return r;

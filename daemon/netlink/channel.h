@@ -51,6 +51,15 @@ int netlink_channel_get_fd(const struct netlink_channel *channel);
 uint32_t netlink_channel_get_port(const struct netlink_channel *channel);
 int netlink_channel_join(struct netlink_channel *channel, unsigned group);
 
+/* What groups announce in other network namespaces is heard too: of those that have a number here
+ * (every one that a wire or tunnel joins to ours gets one; ip-netns(8), "set"). It keeps none of them
+ * alive. 0, or a negative errno (-EPERM: CAP_NET_BROADCAST). */
+int netlink_channel_listen_everywhere(struct netlink_channel *channel);
+/* That number, for the message that is handled; NETLINK_CHANNEL_OWN: it is of the channel's own
+ * namespace, if that has no number. */
+enum { NETLINK_CHANNEL_OWN = -1 };
+int32_t netlink_channel_get_nsid(const struct netlink_channel *channel);
+
 /* Sets the receive buffer, above net.core.rmem_max too where CAP_NET_ADMIN allows it
  * (SO_RCVBUFFORCE). Returns the bytes the kernel now counts with (it doubles them), or a negative
  * errno. */
