@@ -23,6 +23,8 @@ enum source {
 	SOURCE_FLOWS,
 	SOURCE_PIPELINE,
 	SOURCE_CONNTRACK,
+	SOURCE_SOCKET_END,
+	SOURCE_ENDED_SOCKETS,
 	SOURCE_TRACE,
 	SOURCE_ATTRIBUTION,
 	SOURCE_PROCESSES,
@@ -83,6 +85,15 @@ static const char *get_end_reason(unsigned number)
 	{                                                                                          \
 		ROW("conntrack", CONNTRACK, struct conntrack_counters, name, #name, kind, help)    \
 	}
+#define SOCKET_END(name, kind, help)                                                               \
+	{                                                                                          \
+		ROW("sockets", SOCKET_END, struct socket_end_counters, name, #name, kind, help)    \
+	}
+#define ENDED_SOCKETS(name, kind, help)                                                            \
+	{                                                                                          \
+		ROW("sockets", ENDED_SOCKETS, struct ended_sockets_counters, name, #name, kind,    \
+		    help)                                                                          \
+	}
 #define TRACE(name, kind, help)                                                                    \
 	{                                                                                          \
 		ROW("trace", TRACE, struct trace_counters, name, #name, kind, help)                \
@@ -139,6 +150,7 @@ static const struct statistic rows[] = {
 	PIPELINE(records, COUNTER, "Records handed to the exporters."),
 	PIPELINE(records_filtered, COUNTER, "Records left out by flows.only_local."),
 	PIPELINE(flows_filtered, COUNTER, "Flows left out by flows.include and flows.exclude."),
+	PIPELINE(records_held, COUNTER, "Records that waited for a socket of theirs to end."),
 	PIPELINE(retries, COUNTER, "Ends of flows whose owner was asked for again."),
 	PIPELINE(retries_better, COUNTER, "... and then was known better."),
 	PIPELINE(retries_dropped, LOSS, "Ends whose owner could not be asked for again: memory."),
@@ -167,6 +179,17 @@ static const struct statistic rows[] = {
 	CONNTRACK(receive_errors, LOSS, "Errors of the event socket other than overruns."),
 	CONNTRACK(filter_errors, COUNTER, "1: the kernel refused the filter of events."),
 	CONNTRACK(receive_buffer_bytes, GAUGE, "Receive buffer of the event socket."),
+
+	SOCKET_END(ends, COUNTER, "TCP sockets that the kernel told to have ended."),
+	SOCKET_END(unconnected, COUNTER, "... that had no peer."),
+	SOCKET_END(untold, COUNTER, "... without figures."),
+	SOCKET_END(malformed, LOSS, "Messages that could not be read."),
+	SOCKET_END(overruns, LOSS, "Times that the kernel dropped messages: figures are missing."),
+	ENDED_SOCKETS(joined, COUNTER, "Ends of sockets that are in a record."),
+	ENDED_SOCKETS(stale, COUNTER, "... that were of an earlier connection."),
+	ENDED_SOCKETS(ambiguous, COUNTER, "... of several namespaces, left out."),
+	ENDED_SOCKETS(expired, COUNTER, "... that no record asked for."),
+	ENDED_SOCKETS(forgotten, LOSS, "... that had to make room."),
 
 	TRACE(records, COUNTER, "Records of tracepoints that were read."),
 	TRACE(sockets, COUNTER, "... that told of a socket."),
@@ -372,6 +395,9 @@ const struct statistics *counters_read(struct counters *counters,
 	sources[SOURCE_FLOWS] = flow_table_get_counters(pipeline_get_flows(parts->pipeline));
 	sources[SOURCE_PIPELINE] = pipeline_get_counters(parts->pipeline);
 	sources[SOURCE_CONNTRACK] = conntrack_get_counters(parts->conntrack);
+	sources[SOURCE_SOCKET_END] =
+		parts->socket_end ? socket_end_get_counters(parts->socket_end) : NULL;
+	sources[SOURCE_ENDED_SOCKETS] = pipeline_get_socket_counters(parts->pipeline);
 	sources[SOURCE_TRACE] = parts->trace ? trace_get_counters(parts->trace) : NULL;
 	sources[SOURCE_ATTRIBUTION] = attribution_get_counters(parts->attribution);
 	sources[SOURCE_PROCESSES] = process_table_get_counters(parts->processes);

@@ -13,6 +13,7 @@
 #include "process/process_table.h"
 #include "runtime/control.h"
 #include "sources/conntrack.h"
+#include "sources/socket_end.h"
 #include "sources/trace.h"
 #include "status/statistics.h"
 
@@ -34,6 +35,7 @@ struct counters_parts {
 	const struct config *config;
 	const struct pipeline *pipeline;
 	const struct conntrack *conntrack;
+	const struct socket_end *socket_end;
 	struct trace *trace;
 	const struct attribution *attribution;
 	struct process_table *processes;

@@ -24,6 +24,7 @@
 #include "sources/conntrack.h"
 #include "sources/prerequisites.h"
 #include "sources/proc_connector.h"
+#include "sources/socket_end.h"
 #include "sources/trace.h"
 
 #define LOG_MODULE "daemon"
@@ -54,6 +55,7 @@ struct daemon {
 	struct attribution *attribution;
 	struct trace *trace;		       /* NULL: not among the methods, or not to be had */
 	struct proc_connector *proc_connector; /* NULL: not needed, or not to be had */
+	struct socket_end *socket_end;	       /* NULL: not to be had */
 	struct exporter **exporters;
 	size_t exporter_count;
 	struct pipeline *pipeline;
@@ -63,7 +65,7 @@ struct daemon {
 	struct loop_source *address_source, *exit_source;
 	struct loop_source *signals[4];
 	uint64_t sweep_began_cpu_ns;
-	uint64_t overruns_told;
+	uint64_t overruns_told, socket_overruns_told;
 	bool is_stopping, has_listed_last;
 };
 
@@ -284,11 +286,26 @@ static bool is_output_closed(const struct daemon *daemon)
 	return daemon->exporter_count > 0;
 }
 
+static void tell_socket_overruns(struct daemon *daemon)
+{
+	uint64_t overruns =
+		daemon->socket_end ? socket_end_get_counters(daemon->socket_end)->overruns : 0;
+
+	if (overruns == daemon->socket_overruns_told)
+		return;
+	log_warning("TCP sockets ended faster than they were read, %" PRIu64
+		    " overruns so far: retransmissions and round-trip times of some connections "
+		    "are unknown",
+		    overruns);
+	daemon->socket_overruns_told = overruns;
+}
+
 static void on_attribution_due(void *userdata, uint64_t now_ns)
 {
 	struct daemon *daemon = userdata;
 
 	attribution_expire(daemon->attribution, now_ns);
+	tell_socket_overruns(daemon);
 	loop_source_set_time(daemon->attribution_timer, now_ns + NS_PER_SEC);
 }
 
@@ -457,6 +474,7 @@ static int open_reporting(struct daemon *daemon)
 		.config = daemon->config,
 		.pipeline = daemon->pipeline,
 		.conntrack = daemon->conntrack,
+		.socket_end = daemon->socket_end,
 		.trace = daemon->trace,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
@@ -467,6 +485,26 @@ static int open_reporting(struct daemon *daemon)
 	};
 
 	return reporting_new(daemon->loop, &parts, &daemon->reporting);
+}
+
+static void open_socket_end(struct daemon *daemon)
+{
+	struct socket_end_options options = {
+		.all_namespaces = daemon->config->attribution.namespaces == CONFIG_NAMESPACES_ALL,
+		.on_end = pipeline_on_socket_end,
+		.userdata = daemon->pipeline};
+	int everywhere = 0;
+	int r = socket_end_new(daemon->loop, &options, &everywhere, &daemon->socket_end);
+
+	if (r < 0)
+		log_warning("the kernel does not tell of TCP sockets that end: %s; retransmissions "
+			    "and round-trip times are unknown",
+			    strerror(-r));
+	else if (everywhere < 0)
+		log_warning("TCP sockets that end in other network namespaces are not heard: %s%s",
+			    strerror(-everywhere),
+			    everywhere == -EPERM ? " (CAP_NET_BROADCAST is needed)" : "");
+	pipeline_set_socket_end(daemon->pipeline, daemon->socket_end);
 }
 
 static void raise_open_files(void)
@@ -507,6 +545,7 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	r = open_pipeline(daemon);
 	if (r < 0)
 		return r;
+	open_socket_end(daemon);
 	r = open_conntrack(daemon);
 	if (r < 0)
 		return r;
@@ -551,6 +590,7 @@ void daemon_free(struct daemon *daemon)
 		loop_source_free(daemon->signals[i]);
 	reporting_free(daemon->reporting);
 	conntrack_free(daemon->conntrack);
+	socket_end_free(daemon->socket_end);
 	pipeline_free(daemon->pipeline);
 	trace_free(daemon->trace);
 	attribution_free(daemon->attribution);

@@ -24,10 +24,19 @@ enum { RETRY_STAGES = array_length(retry_delays_ns) };
 /* Between the close of a connection and its record: its last acknowledgements are still on their way. */
 #define CLOSING_NS (100 * NS_PER_MS)
 
+/* ... and longer where a socket here has not been told to have ended: on busy CPUs the kernel's worker
+ * that tells it comes late (docs/measured.md). */
+#define UNTOLD_NS (400 * NS_PER_MS)
+
 /* Samples of processes whose flows have just begun, for one wake-up; with the pause: a fiftieth of
  * one CPU at the most. */
 enum { WATCHED_PER_TURN = 32 };
 #define WATCH_PAUSE_NS (10 * NS_PER_MS)
+
+/* What the sockets of connections told that nobody has asked for yet. Conntrack keeps the longest that
+ * one end alone has closed for two minutes. */
+enum { MOST_ENDED_SOCKETS = 65536 };
+#define KEEP_ENDED_SOCKETS_NS (150 * NS_PER_SEC)
 
 struct pipeline {
 	struct pipeline_parts parts;
@@ -36,11 +45,14 @@ struct pipeline {
 	struct flow_filter filter;
 	struct flow_table *flows;
 	struct conntrack *conntrack;
+	struct socket_end *socket_end;
+	struct ended_sockets ended_sockets;
 	struct loop_source *queue_timer;
 	struct flow_queue retries[RETRY_STAGES];
 	struct flow_queue closing;
-	uint64_t drained_ns; /* trace told all that happened before */
-	uint64_t watched_ns; /* when watched processes were sampled last */
+	struct flow_queue untold; /* closed, and waits for its sockets */
+	uint64_t drained_ns;	  /* trace told all that happened before */
+	uint64_t watched_ns;	  /* when watched processes were sampled last */
 	void (*on_listed)(void *userdata);
 	void *on_listed_userdata;
 };
@@ -278,6 +290,7 @@ static void arm_queue_timer(struct pipeline *pipeline)
 {
 	uint64_t due_ns = flow_queue_get_due(&pipeline->closing);
 	uint64_t watch_ns = get_watch_due(pipeline);
+	uint64_t untold_ns = flow_queue_get_due(&pipeline->untold);
 
 	for (size_t i = 0; i < RETRY_STAGES; i++) {
 		uint64_t other_ns = flow_queue_get_due(&pipeline->retries[i]);
@@ -285,6 +298,8 @@ static void arm_queue_timer(struct pipeline *pipeline)
 		if (other_ns < due_ns)
 			due_ns = other_ns;
 	}
+	if (untold_ns < due_ns)
+		due_ns = untold_ns;
 	if (watch_ns < due_ns)
 		due_ns = watch_ns;
 	if (due_ns != UINT64_MAX)
@@ -349,17 +364,83 @@ static void report_closed(struct pipeline *pipeline, struct flow *flow)
 		flow_table_handle_event(pipeline->flows, &closed);
 }
 
+static bool is_elsewhere(const struct pipeline *pipeline, const struct socket_tuple *socket)
+{
+	return !attribution_has_address(pipeline->parts.attribution, socket->family,
+					&socket->local);
+}
+
+/* Whether a socket of the connection is on this host and has not been told to have ended. */
+static bool is_untold(const struct pipeline *pipeline, const struct flow *flow)
+{
+	for (int initiator = 0; initiator <= 1; initiator++) {
+		const struct flow_end *end = initiator ? &flow->src : &flow->dst;
+		struct socket_tuple socket = socket_of(flow, initiator);
+
+		if (end->method != OWNERSHIP_REMOTE &&
+		    !ended_sockets_has(&pipeline->ended_sockets, &socket,
+				       is_elsewhere(pipeline, &socket)))
+			return true;
+	}
+	return false;
+}
+
+static void run_closing(struct pipeline *pipeline, uint64_t now_ns)
+{
+	struct flow *flow;
+
+	if (flow_queue_get_due(&pipeline->closing) > now_ns &&
+	    flow_queue_get_due(&pipeline->untold) > now_ns)
+		return;
+	if (pipeline->socket_end)
+		socket_end_drain(pipeline->socket_end);
+	while ((flow = flow_queue_take(&pipeline->untold, now_ns)))
+		report_closed(pipeline, flow);
+	while ((flow = flow_queue_take(&pipeline->closing, now_ns))) {
+		if (pipeline->socket_end && is_untold(pipeline, flow) &&
+		    flow_queue_add(&pipeline->untold, flow, now_ns) == 0)
+			pipeline->counters.records_held++;
+		else
+			report_closed(pipeline, flow);
+	}
+}
+
 static void on_queue_due(void *userdata, uint64_t now_ns)
 {
 	struct pipeline *pipeline = userdata;
-	struct flow *flow;
 
 	for (size_t stage = 0; stage < RETRY_STAGES; stage++)
 		run_retries(pipeline, stage, now_ns);
-	while ((flow = flow_queue_take(&pipeline->closing, now_ns)))
-		report_closed(pipeline, flow);
+	run_closing(pipeline, now_ns);
 	run_watched(pipeline, now_ns);
 	arm_queue_timer(pipeline);
+}
+
+void pipeline_on_socket_end(void *userdata, const struct socket_end_event *event)
+{
+	struct pipeline *pipeline = userdata;
+
+	ended_sockets_add(&pipeline->ended_sockets, event);
+}
+
+static void forget_ended_socket(struct pipeline *pipeline, const struct flow *flow, bool initiator)
+{
+	struct socket_tuple socket;
+
+	if (ended_sockets_is_empty(&pipeline->ended_sockets))
+		return;
+	socket = socket_of(flow, initiator);
+	ended_sockets_forget(&pipeline->ended_sockets, &socket, is_elsewhere(pipeline, &socket),
+			     not_before_ns(flow) ? not_before_ns(flow) : flow->start_ns);
+}
+
+static void take_quality(struct pipeline *pipeline, const struct flow *flow, bool initiator,
+			 struct record_process *ret)
+{
+	struct socket_tuple socket = socket_of(flow, initiator);
+
+	ret->has_quality = ended_sockets_take(&pipeline->ended_sockets, &socket,
+					      is_elsewhere(pipeline, &socket), &ret->quality);
 }
 
 static void on_flow_open(void *userdata, struct flow *flow)
@@ -369,6 +450,10 @@ static void on_flow_open(void *userdata, struct flow *flow)
 
 	ask_for_owner(pipeline, flow, &flow->src, false, now_ns);
 	ask_for_owner(pipeline, flow, &flow->dst, false, now_ns);
+	if (flow->key.protocol == IPPROTO_TCP) {
+		forget_ended_socket(pipeline, flow, true);
+		forget_ended_socket(pipeline, flow, false);
+	}
 	if (is_provisional(flow))
 		remember_retry(pipeline, flow, 0, now_ns);
 	if (is_provisional(flow) || flow->src.process || flow->dst.process)
@@ -448,6 +533,10 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 	align_base(&flow->dst, flow->start_ns);
 	describe_end(pipeline, flow, &flow->src, report->end_ns, now_ns, &src);
 	describe_end(pipeline, flow, &flow->dst, report->end_ns, now_ns, &dst);
+	if (report->is_last && flow->key.protocol == IPPROTO_TCP) {
+		take_quality(pipeline, flow, true, &src);
+		take_quality(pipeline, flow, false, &dst);
+	}
 	record_builder_build(flow, report, &src, &dst, clock_wall_offset_ns(), &record);
 	pipeline->counters.records++;
 	count_end(pipeline, &flow->src);
@@ -548,6 +637,11 @@ void pipeline_set_conntrack(struct pipeline *pipeline, struct conntrack *conntra
 	pipeline->conntrack = conntrack;
 }
 
+void pipeline_set_socket_end(struct pipeline *pipeline, struct socket_end *socket_end)
+{
+	pipeline->socket_end = socket_end;
+}
+
 void pipeline_set_on_listed(struct pipeline *pipeline, void (*handler)(void *userdata),
 			    void *userdata)
 {
@@ -599,6 +693,8 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 	for (size_t i = 0; i < RETRY_STAGES; i++)
 		flow_queue_init(&pipeline->retries[i], retry_delays_ns[i]);
 	flow_queue_init(&pipeline->closing, CLOSING_NS);
+	flow_queue_init(&pipeline->untold, UNTOLD_NS);
+	ended_sockets_init(&pipeline->ended_sockets, MOST_ENDED_SOCKETS, KEEP_ENDED_SOCKETS_NS);
 	options.handlers.userdata = pipeline;
 	r = flow_table_new(&options, &pipeline->flows);
 	if (r < 0)
@@ -619,12 +715,19 @@ void pipeline_free(struct pipeline *pipeline)
 	for (size_t i = 0; i < RETRY_STAGES; i++)
 		flow_queue_fini(&pipeline->retries[i]);
 	flow_queue_fini(&pipeline->closing);
+	flow_queue_fini(&pipeline->untold);
+	ended_sockets_fini(&pipeline->ended_sockets);
 	free(pipeline);
 }
 
 const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline)
 {
 	return pipeline->flows;
+}
+
+const struct ended_sockets_counters *pipeline_get_socket_counters(const struct pipeline *pipeline)
+{
+	return &pipeline->ended_sockets.counters;
 }
 
 const struct pipeline_counters *pipeline_get_counters(const struct pipeline *pipeline)

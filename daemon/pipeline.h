@@ -13,10 +13,12 @@
 #include "attribution/attribution.h"
 #include "config/config.h"
 #include "export/exporter.h"
+#include "flow/ended_sockets.h"
 #include "flow/flow_table.h"
 #include "process/process_table.h"
 #include "runtime/loop.h"
 #include "sources/conntrack.h"
+#include "sources/socket_end.h"
 #include "sources/trace.h"
 
 struct pipeline;
@@ -36,6 +38,7 @@ struct pipeline_counters {
 	uint64_t flows_filtered;   /* flows.include, flows.exclude */
 	/* Ends of flows in records, by the method and the reason. */
 	uint64_t ends[OWNERSHIP_METHOD_COUNT], ends_unknown[OWNERSHIP_REASON_COUNT];
+	uint64_t records_held; /* closed, but a socket was not told to have ended: they waited */
 	uint64_t retries, retries_better;
 	uint64_t retries_dropped; /* no memory to remember them */
 };
@@ -50,6 +53,11 @@ void pipeline_free(struct pipeline *pipeline);
 struct conntrack_handlers pipeline_get_conntrack_handlers(struct pipeline *pipeline);
 void pipeline_set_conntrack(struct pipeline *pipeline, struct conntrack *conntrack);
 
+/* What socket_end_new() tells goes here; "socket_end" is read before records of closed connections
+ * are made, once it is set. */
+void pipeline_on_socket_end(void *pipeline, const struct socket_end_event *event);
+void pipeline_set_socket_end(struct pipeline *pipeline, struct socket_end *socket_end);
+
 /* Called when a listing has been worked in; NULL: nobody. */
 void pipeline_set_on_listed(struct pipeline *pipeline, void (*on_listed)(void *userdata),
 			    void *userdata);
@@ -58,4 +66,5 @@ void pipeline_set_on_listed(struct pipeline *pipeline, void (*on_listed)(void *u
 void pipeline_flush(struct pipeline *pipeline);
 
 const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline);
+const struct ended_sockets_counters *pipeline_get_socket_counters(const struct pipeline *pipeline);
 const struct pipeline_counters *pipeline_get_counters(const struct pipeline *pipeline);

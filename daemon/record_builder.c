@@ -137,6 +137,25 @@ static void add_usage(struct record_end *out, const struct flow_end *end,
 	}
 }
 
+static void add_quality(struct record_end *out, const struct record_process *process, unsigned side,
+			uint64_t *parts)
+{
+	const struct tcp_quality *quality = &process->quality;
+
+	if (!process->has_quality)
+		return;
+	if (quality->has_counters) {
+		out->retransmissions = quality->retransmissions;
+		out->delivered_bytes = tcp_quality_get_delivered(quality, side == RECORD_SRC);
+		*parts |= RECORD_END(side, END_TCP_SOCKET);
+	}
+	if (quality->rtt_us && quality->min_rtt_us) {
+		out->rtt_us = quality->rtt_us;
+		out->min_rtt_us = quality->min_rtt_us;
+		*parts |= RECORD_END(side, END_ROUND_TRIP);
+	}
+}
+
 static void add_end(struct record_end *out, const struct flow_end *end,
 		    const struct record_process *process, unsigned side, int64_t wall_offset_ns,
 		    uint64_t *parts)
@@ -145,6 +164,7 @@ static void add_end(struct record_end *out, const struct flow_end *end,
 	out->reason = end->reason;
 	if (end->method == OWNERSHIP_NONE)
 		*parts |= RECORD_END(side, END_REASON);
+	add_quality(out, process, side, parts);
 	add_cgroup(out, process->cgroup, side, parts);
 	if (process->identity) {
 		add_identity(out, process->identity, side, wall_offset_ns, parts);

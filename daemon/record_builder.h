@@ -5,6 +5,7 @@
 
 #include "flow/flow_record.h"
 #include "flow/flow_table.h"
+#include "flow/tcp_quality.h"
 #include "process/process_table.h"
 
 /* What is known of one end's process at the time of the record. */
@@ -14,6 +15,8 @@ struct record_process {
 	const char *package, *parent_package; /* NULL: none, or not known */
 	bool has_usage;
 	struct process_usage usage; /* at the end of the span */
+	bool has_quality;	    /* its TCP socket has ended */
+	struct tcp_quality quality;
 	uint64_t peak_memory_bytes; /* within the span; 0: not known */
 	char socket_user_name
 		[USER_NAME_SIZE]; /* where nobody is named, but the socket has a user */

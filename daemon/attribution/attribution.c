@@ -406,6 +406,12 @@ void attribution_find_owner(struct attribution *attribution, const struct owners
 	update_counters(attribution, ret);
 }
 
+bool attribution_has_address(const struct attribution *attribution, enum ip_family family,
+			     const struct ip_address *address)
+{
+	return local_routes_find(attribution->routes, family, address) != NULL;
+}
+
 const struct attribution_counters *attribution_get_counters(const struct attribution *attribution)
 {
 	return &attribution->counters;

@@ -81,4 +81,8 @@ void attribution_expire(struct attribution *attribution, uint64_t now_ns);
 void attribution_find_owner(struct attribution *attribution, const struct ownership_query *query,
 			    uint64_t now_ns, struct ownership *ret);
 
+/* Whether the address is one of the daemon's own network namespace. */
+bool attribution_has_address(const struct attribution *attribution, enum ip_family family,
+			     const struct ip_address *address);
+
 const struct attribution_counters *attribution_get_counters(const struct attribution *attribution);

@@ -60,8 +60,12 @@ enum record_end_part {
 	END_PARENT_USER, /* parent's uid and user name */
 	END_PARENT_PACKAGE,
 	END_SOCKET_GROUP, /* no process, but the gid of the socket that sent */
+	END_TCP_SOCKET,	  /* the end's socket told how the connection was: what it sent */
+	END_ROUND_TRIP,	  /* ... and how long a round trip took */
+	END_PART_COUNT,
 };
-enum { RECORD_SRC = 26, RECORD_DST = 45 };
+enum { RECORD_SRC = 24, RECORD_DST = 44 };
+_Static_assert(RECORD_SRC + END_PART_COUNT <= RECORD_DST && RECORD_DST + END_PART_COUNT <= 64, "");
 #define RECORD_END(side, part) RECORD_PART((side) + (part))
 
 /* The record is about a process: "src" is it, "life" what it did in the interval. Of the rest
@@ -97,6 +101,10 @@ struct record_end {
 	uint64_t cpu_load_pct100; /* CPU time during the record's span / span, percent * 100 */
 	uint64_t iowait_pct100;
 	uint64_t minor_faults, major_faults, page_faults; /* page_faults is the sum */
+	/* TCP, of the whole connection: what this end sent. */
+	uint64_t delivered_bytes;
+	uint32_t retransmissions;
+	uint32_t rtt_us, min_rtt_us;
 };
 
 /* What a process did in the interval of its record. */

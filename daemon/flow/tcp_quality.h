@@ -14,8 +14,7 @@ struct tcp_quality {
 	uint64_t data_bytes;	     /* handed to the network, each byte once; no SYN, no FIN */
 	uint32_t retransmissions;    /* segments sent again */
 	uint32_t rtt_us, min_rtt_us; /* smoothed; the least. 0: not known */
-	bool has_retransmissions;
-	bool has_bytes;
+	bool has_counters;	     /* acked_bytes, data_bytes, retransmissions */
 };
 
 /* A TCP socket that had a peer is no more. */
@@ -28,7 +27,7 @@ struct socket_end_event {
 };
 
 /* Bytes of data that the peer has acknowledged. "is_initiator": the socket connected. Only with
- * has_bytes. */
+ * has_counters. */
 static inline uint64_t tcp_quality_get_delivered(const struct tcp_quality *quality,
 						 bool is_initiator)
 {

@@ -50,16 +50,13 @@ static struct tcp_quality read_quality(const struct nlattr *attribute)
 
 	memcpy(&info, netlink_attribute_get_payload(attribute),
 	       length < sizeof(info) ? length : sizeof(info));
-	if (KNOWS(length, tcpi_total_retrans)) {
-		quality.has_retransmissions = true;
-		quality.retransmissions = info.tcpi_total_retrans;
-	}
 	if (KNOWS(length, tcpi_rtt))
 		quality.rtt_us = info.tcpi_rtt;
 	if (KNOWS(length, tcpi_min_rtt) && info.tcpi_min_rtt != UINT32_MAX) /* no sample */
 		quality.min_rtt_us = info.tcpi_min_rtt;
 	if (KNOWS(length, tcpi_bytes_retrans) && info.tcpi_bytes_retrans <= info.tcpi_bytes_sent) {
-		quality.has_bytes = true;
+		quality.has_counters = true;
+		quality.retransmissions = info.tcpi_total_retrans;
 		quality.acked_bytes = info.tcpi_bytes_acked;
 		quality.data_bytes = info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
 	}

@@ -418,7 +418,7 @@ static inline void records_random_end(uint64_t *state, struct flow_record *recor
 {
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
-	for (unsigned part = END_PROCESS; part <= END_SOCKET_GROUP; part++)
+	for (unsigned part = END_PROCESS; part < END_PART_COUNT; part++)
 		if (records_random(state) % 3)
 			record->parts |= RECORD_END(side, part);
 	*end = (struct record_end){
@@ -448,6 +448,10 @@ static inline void records_random_end(uint64_t *state, struct flow_record *recor
 		.minor_faults = records_random_value(state),
 		.major_faults = records_random_value(state),
 		.page_faults = records_random_value(state),
+		.retransmissions = (uint32_t)records_random_value(state),
+		.rtt_us = (uint32_t)records_random_value(state),
+		.min_rtt_us = (uint32_t)records_random_value(state),
+		.delivered_bytes = records_random_value(state),
 	};
 }
 

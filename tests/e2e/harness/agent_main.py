@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import socket
+import struct
 import sys
 import time
 
@@ -126,6 +127,14 @@ def do_collect(name):
 
 def do_close(name):
     sockets.pop(name).close()
+    return {}
+
+
+def do_reset(name):
+    """Closes so that the other end is told with RST, and the kernel forgets the connection."""
+    made = sockets.pop(name)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    made.close()
     return {}
 
 

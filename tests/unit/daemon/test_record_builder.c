@@ -200,6 +200,36 @@ static void icmp_has_type_and_code(unused void **state)
 	assert_int_equal(record.icmp_code, 3);
 }
 
+#define QUALITY(side) (RECORD_END(side, END_TCP_SOCKET) | RECORD_END(side, END_ROUND_TRIP))
+
+/* Of the end whose socket told, and of that one only what it told; a process need not be known. */
+static void quality_of_a_connection(unused void **state)
+{
+	struct scene scene = make_scene();
+	struct flow_record record = build(&scene);
+
+	assert_int_equal(record.parts & (QUALITY(RECORD_SRC) | QUALITY(RECORD_DST)), 0);
+	scene.dst = (struct record_process){.has_quality = true,
+					    .quality = {.acked_bytes = 11,
+							.data_bytes = 10,
+							.retransmissions = 0,
+							.rtt_us = 300,
+							.min_rtt_us = 200,
+							.has_counters = true}};
+	record = build(&scene);
+	assert_int_equal(record.parts & (QUALITY(RECORD_SRC) | QUALITY(RECORD_DST)),
+			 QUALITY(RECORD_DST));
+	assert_int_equal(record.dst.retransmissions, 0);
+	assert_int_equal(record.dst.rtt_us, 300);
+	assert_int_equal(record.dst.min_rtt_us, 200);
+	assert_int_equal(record.dst.delivered_bytes, 10);
+	scene.src.has_quality = true;
+	scene.src.quality = (struct tcp_quality){.rtt_us = 100, .min_rtt_us = 90};
+	record = build(&scene);
+	assert_int_equal(record.parts & QUALITY(RECORD_SRC),
+			 RECORD_END(RECORD_SRC, END_ROUND_TRIP));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -211,6 +241,7 @@ int main(void)
 		cmocka_unit_test(wall_time_is_added_at_the_end),
 		cmocka_unit_test(socket_without_a_process_has_a_user),
 		cmocka_unit_test(icmp_has_type_and_code),
+		cmocka_unit_test(quality_of_a_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
