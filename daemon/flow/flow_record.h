@@ -64,8 +64,8 @@ enum record_end_part {
 	END_ROUND_TRIP,	  /* ... and how long a round trip took */
 	END_PART_COUNT,
 };
-enum { RECORD_SRC = 24, RECORD_DST = 44 };
-_Static_assert(RECORD_SRC + END_PART_COUNT <= RECORD_DST && RECORD_DST + END_PART_COUNT <= 64, "");
+enum { RECORD_SRC = 23, RECORD_DST = 43 };
+_Static_assert(RECORD_SRC + END_PART_COUNT <= RECORD_DST && RECORD_DST + END_PART_COUNT <= 63, "");
 #define RECORD_END(side, part) RECORD_PART((side) + (part))
 
 /* The record is about a process: "src" is it, "life" what it did in the interval. Of the rest
