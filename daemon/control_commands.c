@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "base/macros.h"
+#include "control_flows.h"
+#include "control_processes.h"
 
 struct control_commands {
 	const struct counters_parts *parts;
@@ -32,6 +34,8 @@ struct query {
 	const struct command *command;
 	struct control_request request;
 	size_t next; /* exporter */
+	struct control_flows *flows;
+	struct control_processes *processes;
 };
 
 static void add_version(struct buffer *out)
@@ -95,10 +99,43 @@ static int step_exporters(struct query *query, struct buffer *out)
 	return 0;
 }
 
+static int open_flows(struct query *query, unused struct control_refusal *ret_refusal)
+{
+	return control_flows_new(query->commands->parts->pipeline, &query->request, &query->flows);
+}
+
+static int step_flows(struct query *query, struct buffer *out)
+{
+	return control_flows_step(query->flows, clock_now_ns(), out);
+}
+
+static void close_flows(struct query *query)
+{
+	control_flows_free(query->flows);
+}
+
+static int open_processes(struct query *query, unused struct control_refusal *ret_refusal)
+{
+	return control_processes_new(query->commands->parts->processes, &query->request,
+				     &query->processes);
+}
+
+static int step_processes(struct query *query, struct buffer *out)
+{
+	return control_processes_step(query->processes, clock_now_ns(), out);
+}
+
+static void close_processes(struct query *query)
+{
+	control_processes_free(query->processes);
+}
+
 static const struct command commands_table[] = {
 	{"version", NULL, step_version, NULL},
 	{"status", NULL, step_status, NULL},
 	{"exporters", NULL, step_exporters, NULL},
+	{"flows", open_flows, step_flows, close_flows},
+	{"processes", open_processes, step_processes, close_processes},
 };
 
 static void on_close(unused void *userdata, void *query_pointer)

@@ -33,7 +33,7 @@ struct counters_figures {
 /* The modules, all borrowed; NULL where one is not there. */
 struct counters_parts {
 	const struct config *config;
-	const struct pipeline *pipeline;
+	struct pipeline *pipeline;
 	const struct conntrack *conntrack;
 	const struct socket_end *socket_end;
 	struct trace *trace;

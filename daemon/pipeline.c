@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "flow/flow_filter.h"
 #include "flow/flow_queue.h"
+#include "process/inspect.h"
 #include "process/network_use.h"
 #include "record_builder.h"
 
@@ -477,9 +478,8 @@ static void align_base(struct flow_end *end, uint64_t start_ns)
 		end->base_ns = start_ns;
 }
 
-static void describe_end(struct pipeline *pipeline, const struct flow *flow,
-			 const struct flow_end *end, uint64_t end_ns, uint64_t now_ns,
-			 struct record_process *ret)
+static void name_end(struct pipeline *pipeline, const struct flow_end *end, uint64_t now_ns,
+		     struct record_process *ret)
 {
 	*ret = (struct record_process){0};
 	if (!end->process) {
@@ -490,13 +490,45 @@ static void describe_end(struct pipeline *pipeline, const struct flow *flow,
 		return;
 	}
 	ret->identity = process_get_identity(end->process);
-	ret->has_usage = process_table_read_end(pipeline->parts.processes, end->process,
-						end->base_ns, end_ns, now_ns, &ret->usage) == 0;
-	ret->peak_memory_bytes = process_find_peak_memory(end->process, flow->start_ns, end_ns);
 	ret->cgroup = ret->identity->cgroup;
 	ret->package = process_table_find_package(pipeline->parts.processes, ret->identity);
 	ret->parent_package =
 		process_table_find_parent_package(pipeline->parts.processes, ret->identity);
+}
+
+static void describe_end(struct pipeline *pipeline, const struct flow *flow,
+			 const struct flow_end *end, uint64_t end_ns, uint64_t now_ns,
+			 struct record_process *ret)
+{
+	name_end(pipeline, end, now_ns, ret);
+	if (!end->process)
+		return;
+	ret->has_usage = process_table_read_end(pipeline->parts.processes, end->process,
+						end->base_ns, end_ns, now_ns, &ret->usage) == 0;
+	ret->peak_memory_bytes = process_find_peak_memory(end->process, flow->start_ns, end_ns);
+}
+
+static void describe_open_end(struct pipeline *pipeline, const struct flow *flow,
+			      const struct flow_end *end, uint64_t now_ns,
+			      struct record_process *ret)
+{
+	name_end(pipeline, end, now_ns, ret);
+	if (!end->process)
+		return;
+	ret->has_usage = process_inspect_last_usage(end->process, &ret->usage);
+	ret->peak_memory_bytes = process_find_peak_memory(end->process, flow->start_ns, now_ns);
+}
+
+void pipeline_describe_flow(struct pipeline *pipeline, const struct flow *flow, uint64_t now_ns,
+			    struct pipeline_description *ret)
+{
+	struct flow_report report = {
+		.reason = FLOW_END_ACTIVE, .end_ns = flow->last_seen_ns, .counters = flow->seen};
+
+	describe_open_end(pipeline, flow, &flow->src, now_ns, &ret->src);
+	describe_open_end(pipeline, flow, &flow->dst, now_ns, &ret->dst);
+	record_builder_build(flow, &report, &ret->src, &ret->dst, clock_wall_offset_ns(),
+			     &ret->record);
 }
 
 static void count_end(struct pipeline *pipeline, const struct flow_end *end)

@@ -16,6 +16,7 @@
 #include "flow/ended_sockets.h"
 #include "flow/flow_table.h"
 #include "process/process_table.h"
+#include "record_builder.h"
 #include "runtime/loop.h"
 #include "sources/conntrack.h"
 #include "sources/socket_end.h"
@@ -64,6 +65,16 @@ void pipeline_set_on_listed(struct pipeline *pipeline, void (*on_listed)(void *u
 
 /* Reports all that is open (end reason 4), at the end of the program. */
 void pipeline_flush(struct pipeline *pipeline);
+
+/* An open flow as a record that is not due: totals since it began, and what its processes used since
+ * its last record, as far as they were sampled. Nothing is asked of the kernel; below 1 us. Borrowed
+ * until the flow or its processes change, and from "ret". */
+struct pipeline_description {
+	struct flow_record record;
+	struct record_process src, dst; /* what the record borrows from */
+};
+void pipeline_describe_flow(struct pipeline *pipeline, const struct flow *flow, uint64_t now_ns,
+			    struct pipeline_description *ret);
 
 const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline);
 const struct ended_sockets_counters *pipeline_get_socket_counters(const struct pipeline *pipeline);

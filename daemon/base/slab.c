@@ -55,3 +55,23 @@ void slab_give(struct slab *slab, void *object)
 	memcpy(object, &slab->free_list, sizeof(void *));
 	slab->free_list = object;
 }
+
+/* Pieces are added at the head, and the newest one is given out from its end on: what comes while
+ * somebody walks lies where the walk does not go any more. */
+void *slab_next(const struct slab *slab, struct slab_cursor *cursor)
+{
+	const struct piece *piece = cursor->piece;
+
+	if (!cursor->has_begun) {
+		*cursor = (struct slab_cursor){
+			.piece = slab->pieces, .next = slab->piece_left, .has_begun = true};
+		piece = cursor->piece;
+	}
+	if (piece && cursor->next == PIECE_OBJECTS) {
+		cursor->piece = piece = piece->next;
+		cursor->next = 0;
+	}
+	if (!piece)
+		return NULL;
+	return (char *)piece->objects + slab->object_size * cursor->next++;
+}

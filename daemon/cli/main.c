@@ -36,6 +36,8 @@ static const struct shown {
 } shown[] = {
 	{"status", show_status},
 	{"exporters", show_exporters},
+	{"flows", show_flows},
+	{"processes", show_processes},
 };
 
 /* Written as it came: a program reads it. */

@@ -20,6 +20,8 @@ struct show {
 /* Each takes the items of one answer ("items" an array). 0 or a negative errno. */
 int show_status(const struct show *show, const json_t *items);
 int show_exporters(const struct show *show, const json_t *items);
+int show_flows(const struct show *show, const json_t *items);
+int show_processes(const struct show *show, const json_t *items);
 
 /* A number in an object, "path" as "flows.open"; false where there is none. */
 bool show_find_number(const json_t *object, const char *path, uint64_t *ret);

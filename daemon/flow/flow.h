@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A flow in the table. Plain; owned by the flow table. 264 bytes, and up to 24 for its place in
+/* A flow in the table. Plain; owned by the flow table. 272 bytes, and up to 24 for its place in
  * the map: below the 300 that a flow may cost. */
 
 #include <stdbool.h>
@@ -44,6 +44,7 @@ struct flow {
 	uint64_t id; /* 0: this one has left. Its memory stays readable as long as the table lives,
 		      * so a kept pointer is checked by comparing a kept id. */
 	uint64_t start_ns;     /* begin of what is not reported yet */
+	uint64_t begin_ns;     /* begin of all of it; 0: not known */
 	uint64_t last_seen_ns; /* last packet, as far as known */
 	struct flow_counters seen;
 	struct flow_told told;
@@ -59,7 +60,7 @@ struct flow {
 	bool has_counters : 1;
 	bool is_older : 1; /* began before the daemon, or was forgotten */
 };
-_Static_assert(sizeof(struct flow) <= 264, "a flow and its place in the map stay below 300 bytes");
+_Static_assert(sizeof(struct flow) <= 272, "a flow and its place in the map stay below 300 bytes");
 
 /* What was seen that no record has told yet. */
 static inline struct flow_counters flow_count_news(const struct flow *flow)

@@ -119,6 +119,15 @@ const struct flow_table_counters *flow_table_get_counters(const struct flow_tabl
 	return &table->counters;
 }
 
+bool flow_table_walk(const struct flow_table *table, struct flow_table_cursor *cursor,
+		     struct flow **ret)
+{
+	struct flow *flow = slab_next(&table->slab, &cursor->slab);
+
+	*ret = flow && flow->id ? flow : NULL;
+	return flow != NULL;
+}
+
 struct flow *flow_table_next(struct flow_table *table, struct flow *flow)
 {
 	struct list_node *node = flow ? flow->age.next : table->idlest_first.next;
@@ -226,6 +235,7 @@ static struct flow *add_flow(struct flow_table *table, const struct flow_event *
 		.key = event->key,
 		.id = table->next_id,
 		.start_ns = event->start_ns ? event->start_ns : event->when_ns,
+		.begin_ns = event->start_ns ? event->start_ns : event->when_ns,
 		.last_seen_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns,
 		.conntrack_id = event->conntrack_id,
 		.start_doubt_us = start_doubt_us(event),
@@ -237,6 +247,7 @@ static struct flow *add_flow(struct flow_table *table, const struct flow_event *
 	if (hash_map_add(&table->map, flow_key_hash(&flow->key, table->seed), flow) < 0) {
 		table->counters.dropped_no_memory++;
 		free(flow->reply);
+		flow->id = 0;
 		slab_give(&table->slab, flow);
 		return NULL;
 	}
@@ -260,7 +271,7 @@ static void take_start(struct flow *flow, const struct flow_event *event)
 	if (doubt_ns == 0 || flow->records > 0 || flow->is_older || event->start_ns == 0 ||
 	    event->start_ns >= flow->start_ns || flow->start_ns - event->start_ns > doubt_ns)
 		return;
-	flow->start_ns = event->start_ns;
+	flow->start_ns = flow->begin_ns = event->start_ns;
 	flow->start_doubt_us = 0;
 }
 
@@ -354,6 +365,7 @@ static struct flow *revive(struct flow_table *table, struct retired_flow *retire
 	flow->id = old.flow_id;
 	flow->start_ns =
 		old.retired_ns > table->last_listing_ns ? old.retired_ns : table->last_listing_ns;
+	flow->begin_ns = event->start_ns;
 	flow->seen = old.reported;
 	flow->told = told_of(&old.reported);
 	flow->records = old.records;
@@ -409,6 +421,7 @@ static void handle_listed_unknown(struct flow_table *table, const struct flow_ev
 		if (flow->is_older) {
 			flow->told = told_of(&flow->seen);
 			flow->start_ns = table->last_listing_ns;
+			flow->begin_ns = event->start_ns;
 		}
 	}
 	if (flow)

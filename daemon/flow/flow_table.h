@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slab.h"
 #include "flow/flow.h"
 #include "flow/flow_event.h"
 #include "flow/flow_record.h"
@@ -94,6 +95,14 @@ struct flow *flow_table_find(struct flow_table *table, const struct flow_key *ke
 			     uint32_t conntrack_id);
 size_t flow_table_get_size(const struct flow_table *table);
 const struct flow_table_counters *flow_table_get_counters(const struct flow_table *table);
+/* Walks over all flows, bit by bit, while the table changes: each that was open when the walk began and
+ * is still there is met once. Starts with a cursor of 0. False: the end; else *ret is a flow, borrowed
+ * until the table changes, or NULL where this step met none. */
+struct flow_table_cursor {
+	struct slab_cursor slab;
+};
+bool flow_table_walk(const struct flow_table *table, struct flow_table_cursor *cursor,
+		     struct flow **ret);
 /* The next flow of all, the idlest first; NULL starts and ends. The table must not change
  * meanwhile. */
 struct flow *flow_table_next(struct flow_table *table, struct flow *flow);

@@ -21,6 +21,7 @@
 #include "process/users.h"
 
 #define REMEMBER_NS (10 * NS_PER_SEC)
+#define RECENT_NS   (70 * NS_PER_SEC)
 
 enum {
 	MAX_REMEMBERED = 4096, /* processes that nobody holds */
@@ -67,6 +68,7 @@ int process_table_new(const struct process_table_options *options, struct proces
 	hash_map_init(&table->map);
 	list_init(&table->schedule);
 	list_init(&table->remembered);
+	list_init(&table->recent);
 	watch_list_init(&table->watched);
 	sampler_init(&table->sampler, options->proc_fd, 0, &table->counters);
 	process_table_set_delay_accounting(table, options->delay_accounting,
@@ -161,19 +163,34 @@ static void forget(struct process_table *table, struct process *process)
 	free_process(table, process);
 }
 
-static void expire_remembered(struct process_table *table, uint64_t now_ns)
+static void expire_list(struct process_table *table, struct list_node *list, size_t most,
+			uint64_t before_ns)
 {
 	struct list_node *node;
 
-	while ((node = list_first(&table->remembered))) {
+	while ((node = list_first(list))) {
 		struct process *process = container_of(node, struct process, turn);
 
-		if (table->counters.remembered <= MAX_REMEMBERED &&
-		    now_ns < process->released_ns + REMEMBER_NS)
+		if (table->counters.remembered <= most && process->released_ns > before_ns)
 			return;
+		if (list == &table->remembered && !process->is_gone &&
+		    table->counters.remembered <= most && process->network.total.flows) {
+			list_move_tail(&table->recent, &process->turn);
+			continue;
+		}
 		forget(table, process);
 		table->counters.remembered--;
 	}
+}
+
+/* Those that live and were on the network are remembered longer, for what they did in the last
+ * minute; where there is no room they go first. */
+static void expire_remembered(struct process_table *table, uint64_t now_ns)
+{
+	expire_list(table, &table->recent, MAX_REMEMBERED,
+		    now_ns > RECENT_NS ? now_ns - RECENT_NS : 0);
+	expire_list(table, &table->remembered, MAX_REMEMBERED,
+		    now_ns > REMEMBER_NS ? now_ns - REMEMBER_NS : 0);
 }
 
 void process_table_settle(struct process *process, uint64_t now_ns)

@@ -28,6 +28,7 @@ struct process_table {
 	uint64_t seed;
 	struct list_node schedule;   /* held and alive, the longest not sampled first */
 	struct list_node remembered; /* not held, the longest not held first */
+	struct list_node recent;     /* the same, of living ones that were on the network */
 	struct watch_list watched;   /* some of those on the schedule */
 	uint64_t drained_ns;	     /* when there was no exit record left to read */
 	uint64_t now_ns;	     /* of the newest call */

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -84,6 +85,65 @@ static void test_what_was_given_back_is_used_again(unused void **state)
 	slab_fini(&slab);
 }
 
+struct marked {
+	void *links; /* of the free list */
+	uint64_t id; /* 0: given back */
+};
+
+/* Objects come and go while somebody walks: those that stay are met, and none is met twice. */
+static void walk_among_changes(uint64_t seed)
+{
+	static struct marked *objects[OBJECTS];
+	static bool is_met[2 * OBJECTS + TURNS];
+	struct slab_cursor cursor = {0};
+	uint64_t next_id = 1, first_late, turn = 0;
+	struct marked *met;
+	struct slab slab;
+
+	memset(objects, 0, sizeof(objects));
+	memset(is_met, 0, sizeof(is_met));
+	slab_init(&slab, sizeof(struct marked));
+	for (size_t i = 0; i < OBJECTS; i += 2) {
+		objects[i] = slab_take(&slab);
+		objects[i]->id = next_id++;
+	}
+	first_late = next_id;
+	while ((met = slab_next(&slab, &cursor))) {
+		size_t i = (size_t)(hash_u64(seed, turn++) % OBJECTS);
+
+		assert_true(met->id < next_id);
+		if (met->id) {
+			assert_false(is_met[met->id]);
+			is_met[met->id] = true;
+		}
+		if (objects[i] && i % 4 != 0) {
+			objects[i]->id = 0;
+			slab_give(&slab, objects[i]);
+			objects[i] = NULL;
+		} else if (!objects[i]) {
+			objects[i] = slab_take(&slab);
+			objects[i]->id = next_id++;
+		}
+	}
+	for (size_t i = 0; i < OBJECTS; i++)
+		if (objects[i] && objects[i]->id < first_late)
+			assert_true(is_met[objects[i]->id]);
+	assert_null(slab_next(&slab, &cursor));
+	slab_fini(&slab);
+}
+
+static void test_walk_meets_each_once(unused void **state)
+{
+	struct slab_cursor cursor = {0};
+	struct slab slab;
+
+	slab_init(&slab, 16);
+	assert_null(slab_next(&slab, &cursor));
+	slab_fini(&slab);
+	for (uint64_t seed = 1; seed < 50; seed++)
+		walk_among_changes(seed);
+}
+
 static void test_usable_after_fini(unused void **state)
 {
 	struct slab slab;
@@ -103,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random_operations),
 		cmocka_unit_test(test_what_was_given_back_is_used_again),
+		cmocka_unit_test(test_walk_meets_each_once),
 		cmocka_unit_test(test_usable_after_fini),
 	};
 
