@@ -16,6 +16,7 @@
 
 #define LOG_MODULE "main"
 #include "runtime/log.h"
+#include "runtime/privileges.h"
 
 #define DEFAULT_CONFIG PROCFLOW_SYSCONFDIR "/procflow/procflow.yaml"
 #define DEFAULT_STATE  "/var/lib/procflow"
@@ -172,8 +173,16 @@ static int run(const struct config *config, bool is_terminal)
 		.state_directory = state_directory(),
 		.is_terminal = is_terminal,
 	};
-	int r = daemon_new(&options, &daemon);
+	const struct privileges_needs needs = {
+		.namespaces = config->attribution.namespaces == CONFIG_NAMESPACES_ALL,
+		.delay_accounting = config->processes.delay_accounting,
+	};
+	int r = privileges_limit(&needs);
 
+	if (r == 0)
+		r = daemon_new(&options, &daemon);
+	if (r == 0)
+		r = privileges_lock(&needs);
 	if (r < 0) {
 		log_error("cannot start: %s", strerror(-r));
 		return EXIT_HOST;

@@ -13,12 +13,14 @@ build  ninja-build                   ninja-build
 build  pkg-config                    pkgconf-pkg-config
 build  libcurl4-openssl-dev          libcurl-devel
 build  libjansson-dev                jansson-devel
+build  libcap-ng-dev                 libcap-ng-devel
 build  libmnl-dev                    libmnl-devel
 build  libnetfilter-conntrack-dev    libnetfilter_conntrack-devel
 build  libnetfilter-log-dev          libnetfilter_log-devel
 build  libnftables-dev               nftables-devel
 build  libproc2-dev                  procps-ng-devel
 build  libssl-dev                    openssl-devel
+build  libseccomp-dev                libseccomp-devel
 build  libsystemd-dev                systemd-devel
 build  libtraceevent-dev             libtraceevent-devel
 build  libyaml-dev                   libyaml-devel

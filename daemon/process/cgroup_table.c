@@ -44,13 +44,14 @@ struct cgroup_table {
 	struct hash_map by_path, by_id;
 	struct list_node ids; /* the longest not asked for first */
 	uint64_t seed;
-	bool was_mount_sought;
 	int mount_fd; /* of cgroup v2; -1: none */
 	char *mount_point, *mount_root;
 	struct cgroup_table_counters counters;
 };
 
 DEFINE_CLEANUP(struct cgroup_table *, cgroup_table_free);
+
+static void open_mount(struct cgroup_table *table);
 
 int cgroup_table_new(int proc_fd, struct cgroup_table **ret)
 {
@@ -64,6 +65,7 @@ int cgroup_table_new(int proc_fd, struct cgroup_table **ret)
 	hash_map_init(&table->by_path);
 	hash_map_init(&table->by_id);
 	list_init(&table->ids);
+	open_mount(table); /* now: a mount of its own is not allowed once rights are given up */
 	*ret = steal_pointer(&table);
 	return 0;
 }
@@ -268,9 +270,6 @@ static int find_path(struct cgroup_table *table, uint64_t id, char *out, size_t 
 	char link[32], name[PATH_MAX];
 	ssize_t length;
 
-	if (!table->was_mount_sought)
-		open_mount(table);
-	table->was_mount_sought = true;
 	if (table->mount_fd < 0)
 		return -ENOENT;
 	fd = open_by_handle_at(table->mount_fd, &handle.header, O_PATH | O_CLOEXEC);

@@ -97,6 +97,16 @@ def machine_settings():
         yield
 
 
+@pytest.fixture
+def delays_off(pair, machine_settings):
+    """kernel.task_delayacct is 0 when the test begins, whatever the machine had."""
+    name = "kernel.task_delayacct"
+    before = pair.probe.sysctl(name)
+    pair.probe.sysctl(name, 0)
+    yield
+    pair.probe.sysctl(name, before)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

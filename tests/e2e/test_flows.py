@@ -227,7 +227,7 @@ def test_a21_mapped_sockets(pair, agent, daemon):
                         **client.as_end("SRC"), **server.as_end("DST")})
 
 
-def test_what_the_process_used(pair, agent, daemon):
+def test_what_the_process_used(pair, agent, daemon, delays_off):
     """CPU, faults and memory: of the flow's time, not of the process's life."""
     probed = daemon(pair.probe)
     client, server = agent(pair.probe, "client"), agent(pair.peer, "server")

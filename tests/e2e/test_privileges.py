@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from harness.daemon import UNIT_USER
+from harness.daemon import UNIT_USER, executable
 from harness.records import assert_has
 
 PORT = 8130
@@ -13,17 +13,13 @@ DELAYS = "kernel.task_delayacct"
 COUNTED = "net.netfilter.nf_conntrack_acct"
 
 
-@pytest.fixture
-def delays_off(pair, machine_settings):
-    before = pair.probe.sysctl(DELAYS)
-    pair.probe.sysctl(DELAYS, 0)
-    yield
-    pair.probe.sysctl(DELAYS, before)
-
-
 def status_of(pid):
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return {key: value.split() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def sanitised():
+    return b"__asan_init" in executable().read_bytes()
 
 
 def make_flow(pair, agent):
@@ -41,6 +37,9 @@ def make_flow(pair, agent):
 def test_it_sees_what_root_sees_and_leaves_the_host_as_it_was(pair, agent, daemon, delays_off):
     probed = daemon(pair.probe, {"processes": {"delay_accounting": True}}, as_unit=True)
     status = status_of(probed.pid)
+    # With sanitisers there is no filter of system calls.
+    assert status["Seccomp"] == ["2"] or sanitised()
+    assert int(status["CapAmb"][0], 16) == 0 and int(status["CapInh"][0], 16) == 0
     assert status["Uid"] == [str(UNIT_USER)] * 4 and status["NoNewPrivs"] == ["1"]
     assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["1", "1"]
     client = make_flow(pair, agent)
@@ -76,3 +75,31 @@ def test_without_preparation_it_says_what_is_missing(pair, daemon, delays_off):
     assert f"{DELAYS} cannot be switched on" in probed.log()
     probed.stop()
     assert pair.probe.sysctl(COUNTED) == "0"
+
+
+CAPABILITIES = {name: number for number, name in enumerate(
+    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
+    "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio "
+    "sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time "
+    "sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog "
+    "wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore".split())}
+
+
+def names_of(mask):
+    return {name for name, number in CAPABILITIES.items() if int(mask, 16) >> number & 1}
+
+
+@pytest.mark.parametrize("namespaces, more", [("host", set()), ("all", {"sys_admin"})])
+def test_root_gives_up_what_it_does_not_need(pair, daemon, namespaces, more):
+    probed = daemon(pair.probe, {"attribution": {"namespaces": namespaces}}, as_unit=False)
+    status = status_of(probed.pid)
+    kept = {"net_admin", "sys_ptrace", "dac_read_search", "perfmon", "dac_override", "fowner",
+            "chown"} | more
+    for kind in ("CapPrm", "CapEff"):
+        assert names_of(status[kind][0]) == kept & names_of(os_capabilities()), status[kind]
+    assert names_of(status["CapBnd"][0]) == set() and status["NoNewPrivs"] == ["1"]
+    probed.stop()
+
+
+def os_capabilities():
+    return status_of("self")["CapPrm"][0]

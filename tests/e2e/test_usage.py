@@ -234,7 +234,7 @@ def test_iowait(pair, daemon, machine_settings, tmp_path):
     assert abs(told_ms - truth_ms) <= truth_ms * 0.05, (record, truth_ms)
 
 
-def test_older_than_delay_accounting_is_not_zero(pair, daemon, machine_settings):
+def test_older_than_delay_accounting_is_not_zero(pair, daemon, delays_off):
     """Nothing was counted for a process that began before it was switched on."""
     subject, peer = UsageActor(pair.probe, "subject"), UsageActor(pair.peer, "peer")
     probed = daemon(pair.probe, {"processes": {"delay_accounting": True}})

@@ -31,6 +31,8 @@ LIBRARIES = {
     "openssl/": {"export"},
     "libproc2/": {"process"},
     "proc/": {"process"},
+    "cap-ng.h": {"runtime"},
+    "seccomp.h": {"runtime"},
     "curl/": {"export"},
     "jansson.h": {"export", "runtime", "cli"},
     "librdkafka/": {"export"},
