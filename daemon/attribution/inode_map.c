@@ -36,6 +36,7 @@
 enum {
 	MOST_NEWBORNS = 32, /* that are probed in step 0 */
 	FIRST_FD = 3,	    /* behind standard input, output and error */
+	ASK_EVERY = 32,	    /* processes in steps 3 to 5: whether the socket is still there */
 	MOST_RECENT = 6,    /* processes that are probed in step 1 */
 	PROBED_FDS = 3,	    /* ... and descriptors in each, from the last find on */
 	MOST_CHILDREN = 128,
@@ -63,6 +64,8 @@ struct inode_map {
 struct search {
 	const struct inode_query *query;
 	bool found, denied, refused;
+	bool gone;	    /* the socket */
+	unsigned looked_at; /* processes in steps 3 to 5 */
 };
 
 DEFINE_CLEANUP(struct inode_map *, inode_map_free);
@@ -154,6 +157,17 @@ static bool is_within_budget(const struct inode_map *map, struct search *search)
 	if (map->budget_us == 0)
 		search->refused = true;
 	return map->budget_us > 0;
+}
+
+/* Most searches that come that far are for a process that has exited meanwhile, and would read all
+ * others: 10 us for each, where the question takes 3. */
+static bool is_worthwhile(const struct inode_map *map, struct search *search)
+{
+	const struct inode_query *query = search->query;
+
+	if (query->is_there && search->looked_at++ % ASK_EVERY == 0)
+		search->gone = !query->is_there(query->userdata);
+	return !search->gone && is_within_budget(map, search);
 }
 
 static bool refresh_processes(struct inode_map *map, uint64_t now_ns)
@@ -390,7 +404,7 @@ static void probe_free(struct inode_map *map, struct search *search, bool of_use
 		if (process->scan_round == map->round ||
 		    is_of_user(process, search->query) != of_user)
 			continue;
-		if (!is_within_budget(map, search) || probe(map, process, process->free_fd, search))
+		if (!is_worthwhile(map, search) || probe(map, process, process->free_fd, search))
 			return;
 	}
 }
@@ -408,7 +422,7 @@ static void scan_scanned(struct inode_map *map, struct search *search, bool of_u
 		if (process->scan_round == map->round ||
 		    is_of_user(process, search->query) != of_user)
 			continue;
-		if (!is_within_budget(map, search))
+		if (!is_worthwhile(map, search))
 			return;
 		scan_process(map, process, search);
 	}
@@ -430,9 +444,9 @@ static void search_processes(struct inode_map *map, struct search *search, uint6
 	search->refused = !refresh_processes(map, now_ns);
 	scan_unscanned(map, search);
 	for (size_t i = 0; i < array_length(steps); i++)
-		for (int of_user = 1; of_user >= 0 && !search->found; of_user--)
+		for (int of_user = 1; of_user >= 0 && !search->found && !search->gone; of_user--)
 			steps[i](map, search, of_user);
-	if (search->found || search->refused)
+	if (search->found || search->refused || search->gone)
 		return;
 	/* Who started meanwhile, or has the number of a process that turned out to be gone. */
 	search->refused = !refresh_processes(map, now_ns);
@@ -604,6 +618,8 @@ static int search_entry(struct inode_map *map, struct inode_entry *entry,
 	good = search.found ? verify_holders(map, entry) : 0;
 	if (good > 0)
 		return tell(map, entry, now_ns, good, ret);
+	if (search.gone)
+		return INODE_MAP_NOBODY;
 	if (search.refused) {
 		map->counters.scans_refused++;
 		return INODE_MAP_REFUSED;
@@ -616,11 +632,15 @@ static int search_entry(struct inode_map *map, struct inode_entry *entry,
 int inode_map_find(struct inode_map *map, const struct inode_query *query, uint64_t now_ns,
 		   struct inode_holder *ret)
 {
-	struct inode_entry *entry = socket_index_acquire(&map->index, query->inode);
 	struct inode_holder holder = {0};
+	struct inode_entry *entry;
 	unsigned good;
 	int r;
 
+	/* Of a socket without a file; links to no socket look the same. */
+	if (query->inode == 0)
+		return INODE_MAP_NOBODY;
+	entry = socket_index_acquire(&map->index, query->inode);
 	if (!entry)
 		return INODE_MAP_REFUSED;
 	earn(map, now_ns);

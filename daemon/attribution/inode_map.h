@@ -29,9 +29,13 @@ enum {
 };
 
 struct inode_query {
-	uint64_t inode;
-	uid_t uid; /* of the socket: its processes are looked at first */
+	uint64_t inode; /* 0 has nobody */
+	uid_t uid;	/* of the socket: its processes are looked at first */
 	bool has_uid;
+	/* Whether the socket is still there; NULL: not to be asked. A search that takes long asks, and
+	 * ends where it is not: its process is not to be found any more. */
+	bool (*is_there)(void *userdata);
+	void *userdata;
 };
 
 struct inode_holder {

@@ -199,22 +199,48 @@ static bool has_changed(struct socket_owner *owner, const struct socket_owner_qu
 	       again.cookie != socket->cookie;
 }
 
-static int find_holder(struct socket_owner *owner, const struct sock_diag_socket *socket,
-		       uint64_t now_ns, struct inode_holder *ret)
-{
-	struct inode_query query = {
-		.inode = socket->inode, .uid = socket->uid, .has_uid = socket->has_uid};
+struct socket_question {
+	struct socket_owner *owner;
+	const struct socket_owner_query *query;
+	uint64_t inode;
+};
 
-	return inode_map_find(owner->inodes, &query, now_ns, ret);
+static bool is_still_there(void *userdata)
+{
+	const struct socket_question *question = userdata;
+	struct sock_diag_socket again;
+	int r = find_socket(question->owner, question->query, &again);
+
+	return r != -ENOENT && (r < 0 || again.inode == question->inode);
+}
+
+/* "socket" is the tuple's own where "is_exact", else one of those on its port. */
+static int find_holder(struct socket_owner *owner, const struct socket_owner_query *query,
+		       const struct sock_diag_socket *socket, bool is_exact,
+		       struct inode_holder *ret)
+{
+	struct socket_question question = {.owner = owner, .query = query, .inode = socket->inode};
+	struct inode_query inode = {.inode = socket->inode,
+				    .uid = socket->uid,
+				    .has_uid = socket->has_uid,
+				    .is_there = is_exact ? is_still_there : NULL,
+				    .userdata = &question};
+
+	return inode_map_find(owner->inodes, &inode, query->now_ns, ret);
 }
 
 static void tell_holder(struct socket_owner *owner, const struct socket_owner_query *query,
-			const struct sock_diag_socket *socket, struct ownership *ret)
+			const struct sock_diag_socket *socket, bool is_exact, struct ownership *ret)
 {
 	struct inode_holder holder;
 
 	set_socket(ret, socket);
-	switch (find_holder(owner, socket, query->now_ns, &holder)) {
+	/* Seen in the middle of its close(2). */
+	if (socket->inode == 0) {
+		set_none(ret, OWNERSHIP_REASON_CLOSED);
+		return;
+	}
+	switch (find_holder(owner, query, socket, is_exact, &holder)) {
 	case INODE_MAP_FOUND:
 		break;
 	case INODE_MAP_NOBODY:
@@ -247,7 +273,7 @@ static void tell_common_holder(struct socket_owner *owner, const struct socket_o
 	for (size_t i = 0; i < matches->count; i++) {
 		struct ownership other = {0};
 
-		tell_holder(owner, query, matches->sockets[i], &other);
+		tell_holder(owner, query, matches->sockets[i], false, &other);
 		if (i == 0)
 			first = other;
 		if (other.process.pid == 0 || other.process.pid != first.process.pid ||
@@ -315,12 +341,12 @@ static void find_tcp(struct socket_owner *owner, const struct socket_owner_query
 			ret->cgroup_id = 0;
 			return;
 		}
-		tell_holder(owner, query, &socket, ret);
+		tell_holder(owner, query, &socket, true, ret);
 		as_listener(ret);
 		return;
 	}
 	if (socket.inode != 0) {
-		tell_holder(owner, query, &socket, ret);
+		tell_holder(owner, query, &socket, true, ret);
 		/* It was closed during the search. */
 		if (!query->query->initiator && (ret->reason == OWNERSHIP_REASON_EXITED ||
 						 ret->reason == OWNERSHIP_REASON_CLOSED))
@@ -352,7 +378,8 @@ static void tell_sender(struct socket_owner *owner, const struct socket_owner_qu
 	if (matches.count == 0)
 		set_none(ret, OWNERSHIP_REASON_CLOSED);
 	else if (matches.count == 1)
-		tell_holder(owner, query, matches.sockets[0], ret);
+		tell_holder(owner, query, matches.sockets[0],
+			    matches.sockets[0]->inode == socket->inode, ret);
 	else
 		tell_common_holder(owner, query, &matches, ret);
 	if (ret->process.pid && may_have_started_after(owner, ret->process, query->query))
@@ -370,7 +397,7 @@ static void find_udp(struct socket_owner *owner, const struct socket_owner_query
 	else if (socket.remote_port == 0 && query->exact_only)
 		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
 	else if (socket.remote_port != 0 || !query->query->initiator)
-		tell_holder(owner, query, &socket, ret);
+		tell_holder(owner, query, &socket, true, ret);
 	else
 		tell_sender(owner, query, &socket, ret);
 }
@@ -423,7 +450,7 @@ static void find_raw(struct socket_owner *owner, const struct socket_owner_query
 	}
 	socket.inode = raw.inode;
 	socket.uid = raw.uid;
-	r = find_holder(owner, &socket, query->now_ns, &holder);
+	r = find_holder(owner, query, &socket, false, &holder);
 	if (r == INODE_MAP_FOUND && !is_believable(owner, query->query, &raw, holder.process)) {
 		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);
 		return;

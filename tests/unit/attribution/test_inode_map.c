@@ -435,6 +435,61 @@ static void newborns_are_looked_at_first(void **state)
 	assert_outcome(fixture, 551, INODE_MAP_NOBODY);
 }
 
+/* A UDP socket that is being closed has it, and every descriptor that is no socket looks like that. */
+static void inode_0_is_nobodys(void **state)
+{
+	struct fixture *fixture = *state;
+
+	inode_map_set_teller(fixture->map, on_tell, NULL);
+	assert_outcome(fixture, 500, INODE_MAP_NOBODY);
+	start(fixture, 20, 11, 200);
+	hold(fixture, 20, 3, 0);
+	tell_fork(fixture, 20, 11);
+	assert_outcome(fixture, 0, INODE_MAP_NOBODY);
+}
+
+struct socket_there {
+	unsigned asked, ends_after;
+};
+
+static bool is_there(void *userdata)
+{
+	struct socket_there *socket = userdata;
+
+	return ++socket->asked <= socket->ends_after;
+}
+
+/* Its process has exited: nobody else is read for it, and it is not remembered as nobody's. */
+static void a_search_ends_with_its_socket(void **state)
+{
+	struct fixture *fixture = *state;
+	struct socket_there socket = {0};
+	struct inode_query query = {.inode = 600, .is_there = is_there, .userdata = &socket};
+	struct inode_holder holder = {0};
+	uint64_t scanned;
+
+	for (pid_t pid = 100; pid < 200; pid++)
+		start(fixture, pid, 1, (uint64_t)pid);
+	assert_outcome(fixture, 500, INODE_MAP_NOBODY);
+	scanned = inode_map_get_counters(fixture->map)->processes_scanned;
+	assert_int_equal(inode_map_find(fixture->map, &query, fixture->now_ns, &holder),
+			 INODE_MAP_NOBODY);
+	assert_int_equal(socket.asked, 1);
+	assert_int_equal(inode_map_get_counters(fixture->map)->processes_scanned, scanned);
+	/* It ends on the way. */
+	socket = (struct socket_there){.ends_after = 5};
+	assert_int_equal(inode_map_find(fixture->map, &query, fixture->now_ns, &holder),
+			 INODE_MAP_NOBODY);
+	assert_int_equal(socket.asked, 6);
+	assert_in_range(inode_map_get_counters(fixture->map)->processes_scanned, scanned + 1,
+			scanned + 100);
+	socket = (struct socket_there){.ends_after = 1000};
+	hold(fixture, 150, 0, 600);
+	assert_int_equal(inode_map_find(fixture->map, &query, fixture->now_ns, &holder),
+			 INODE_MAP_FOUND);
+	assert_int_equal(holder.process.pid, 150);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -454,6 +509,8 @@ int main(void)
 		TEST(a50_hidden_processes_are_a_missing_right),
 		TEST(random_processes_are_never_confused),
 		TEST(newborns_are_looked_at_first),
+		TEST(a_search_ends_with_its_socket),
+		TEST(inode_0_is_nobodys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
