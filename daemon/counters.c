@@ -272,12 +272,15 @@ static const struct statistic rows[] = {
 	EXPORTER(dropped_too_large, LOSS, "Records dropped: too large for a message."),
 	EXPORTER(dropped_refused, LOSS, "Records dropped: the collector will not take them."),
 	EXPORTER(dropped_no_memory, LOSS, "Records dropped: no memory."),
+	EXPORTER(dropped_spool, LOSS, "Records dropped: the spool was full or damaged."),
 	EXPORTER(refused_messages, LOSS, "Datagrams that nobody took."),
 	EXPORTER(templates_sent, COUNTER, "Templates sent."),
 	EXPORTER(simplified_records, COUNTER, "Records sent with fewer fields."),
 	EXPORTER(connections, COUNTER, "Connections made."),
 	EXPORTER(failed_connections, COUNTER, "Attempts to connect, or requests, that failed."),
 	EXPORTER(retried_records, COUNTER, "Records given to the collector once more."),
+	EXPORTER(spooled_records, GAUGE, "Records that wait on disk."),
+	EXPORTER(recovered_records, COUNTER, "Records found on disk at the start."),
 };
 
 struct counters {

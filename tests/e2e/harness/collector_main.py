@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""collector_main.py PORT FILE [LIMIT]: takes connections on 127.0.0.1:PORT, one after the other, and
+appends what comes to FILE. LIMIT 0: accepts and never reads; N: resets each connection after N bytes,
+in the middle of a message."""
+
+import socket
+import struct
+import sys
+
+port, path, limit = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if sys.argv[3:] else None
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+if limit == 0:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+listener.bind(("127.0.0.1", port))
+listener.listen(1)
+print("listening", flush=True)
+with open(path, "ab", buffering=0) as file:
+    while True:
+        peer, _ = listener.accept()
+        left = limit
+        while limit != 0:
+            data = peer.recv(65536 if left is None else left)
+            file.write(data)
+            left = None if left is None else left - len(data)
+            if not data or left == 0:
+                break
+        if limit == 0:
+            sys.stdin.read()
+        if left == 0:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
