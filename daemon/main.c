@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "config/config.h"
 #include "config/reader.h"
+#include "export/service_check.h"
 #include "daemon.h"
 #include "sources/host_check.h"
 #include "sources/prerequisites.h"
@@ -128,6 +129,10 @@ static int read_config(const struct arguments *arguments, struct config **ret)
 
 	buffer_init(&mistakes);
 	r = config_read_file(path, arguments->config_path != NULL, ret, &mistakes);
+	if (r == 0 && service_check_configuration(*ret, path, &mistakes) < 0) {
+		config_free(steal_pointer(ret));
+		r = -EINVAL;
+	}
 	if (mistakes.length > 0)
 		fwrite(mistakes.bytes, 1, mistakes.length, stderr);
 	else if (r < 0)

@@ -21,9 +21,11 @@ build  libnftables-dev               nftables-devel
 build  libproc2-dev                  procps-ng-devel
 build  libssl-dev                    openssl-devel
 build  libseccomp-dev                libseccomp-devel
+build  librdkafka-dev                librdkafka-devel
 build  libsystemd-dev                systemd-devel
 build  libtraceevent-dev             libtraceevent-devel
 build  libyaml-dev                   libyaml-devel
+build  libzmq3-dev                   zeromq-devel
 build  zlib1g-dev                    zlib-devel
 test   libcmocka-dev                 libcmocka-devel
 test   clang                         clang
@@ -41,6 +43,7 @@ test   curl                          curl
 test   util-linux                    util-linux
 extra  mandoc                        mandoc
 extra  nginx-light                   nginx-core
+extra  kcat                          kcat
 extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
 extra  openssl                       openssl

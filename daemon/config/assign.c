@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/options.h"
 #include "config/values.h"
 #include "flow/field.h"
 
@@ -30,6 +31,7 @@ static const struct {
 	[CONFIG_KEY_TEXT] = {"a text", NULL},
 	[CONFIG_KEY_PATH] = {"a path", "/etc/procflow/ca.pem"},
 	[CONFIG_KEY_TEMPLATE] = {"a template", NULL},
+	[CONFIG_KEY_OPTIONS] = {"a mapping", "{compression.codec: zstd}"},
 	[CONFIG_KEY_ADDRESS] = {"an address", "udp://192.0.2.1:4739, file:///path"},
 };
 
@@ -363,6 +365,14 @@ static int assign_template(const struct assignment *assignment, const struct con
 	return 0;
 }
 
+static int assign_options(const struct assignment *assignment, const struct config_node *node)
+{
+	int r = config_options_read("exporters.options", node, assignment->member,
+				    assignment->mistakes);
+
+	return r > 0 ? CONFIG_ASSIGN_E_WRONG : r;
+}
+
 typedef int assign_function(const struct assignment *assignment, const struct config_node *node);
 
 static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
@@ -371,7 +381,7 @@ static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
 	[CONFIG_KEY_WORD] = assign_word,	 [CONFIG_KEY_WORDS] = assign_words,
 	[CONFIG_KEY_NETWORKS] = assign_networks, [CONFIG_KEY_TEXT] = assign_text,
 	[CONFIG_KEY_PATH] = assign_path,	 [CONFIG_KEY_ADDRESS] = assign_address,
-	[CONFIG_KEY_TEMPLATE] = assign_template,
+	[CONFIG_KEY_TEMPLATE] = assign_template, [CONFIG_KEY_OPTIONS] = assign_options,
 };
 
 int config_key_assign(const struct config_key *key, const struct config_node *node, void *base,
@@ -384,6 +394,8 @@ int config_key_assign(const struct config_key *key, const struct config_node *no
 
 	if (node->is_bad)
 		return CONFIG_ASSIGN_E_WRONG;
+	if (key->type == CONFIG_KEY_OPTIONS)
+		kind = CONFIG_NODE_MAPPING;
 	if (key->type == CONFIG_KEY_TEMPLATE && node->kind == CONFIG_NODE_LIST)
 		kind = CONFIG_NODE_LIST;
 	if (node->kind != kind || node->is_null)
@@ -421,6 +433,9 @@ void config_key_fini(const struct config_key *key, void *base)
 	case CONFIG_KEY_PATH:
 	case CONFIG_KEY_TEMPLATE:
 		free(*(char **)member);
+		break;
+	case CONFIG_KEY_OPTIONS:
+		config_options_fini(member);
 		break;
 	case CONFIG_KEY_ADDRESS:
 		config_address_fini(member);

@@ -18,6 +18,8 @@ enum config_exporter_type {
 	CONFIG_EXPORTER_NETFLOW9,
 	CONFIG_EXPORTER_IPFIX,
 	CONFIG_EXPORTER_ELASTICSEARCH,
+	CONFIG_EXPORTER_KAFKA,
+	CONFIG_EXPORTER_ZMQ,
 };
 enum config_transport {
 	CONFIG_TRANSPORT_STDOUT,
@@ -28,6 +30,7 @@ enum config_transport {
 	CONFIG_TRANSPORT_UNIX,
 	CONFIG_TRANSPORT_HTTP,
 	CONFIG_TRANSPORT_HTTPS,
+	CONFIG_TRANSPORT_KAFKA,
 };
 enum config_schema { CONFIG_SCHEMA_PROCFLOW, CONFIG_SCHEMA_ECS };
 enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
@@ -87,6 +90,17 @@ struct config_address {
 	char *url;
 };
 
+/* What goes to a library as it is written, and where it stands. */
+struct config_option {
+	char *name, *value;
+	unsigned line, column;
+};
+
+struct config_options {
+	struct config_option *items;
+	size_t count;
+};
+
 struct config_exporter {
 	char *name;
 	enum config_exporter_type type;
@@ -106,6 +120,13 @@ struct config_exporter {
 	char *index; /* with conversions of strftime(3) */
 	bool data_stream, install_template;
 	uint64_t timeout_ns;
+	/* kafka */
+	char *topic;
+	struct config_options options;
+	/* zmq */
+	bool connect; /* instead of binding */
+	uint32_t header_version, source_id;
+	char *server_key, *secret_key_file; /* CURVE; NULL where not given */
 	/* NULL where not given. */
 	char *ca_file, *certificate_file, *key_file, *server_name;
 	char *username, *password_file;

@@ -105,6 +105,10 @@ static void write_exporters(struct buffer *out)
 	buffer_add_text(out, "\n  # To Elasticsearch or OpenSearch:\n");
 	write_exporter(out, config_exporter_kind_find(CONFIG_EXPORTER_ELASTICSEARCH), "search",
 		       true);
+	buffer_add_text(out, "\n  # To Kafka:\n");
+	write_exporter(out, config_exporter_kind_find(CONFIG_EXPORTER_KAFKA), "bus", true);
+	buffer_add_text(out, "\n  # To ntopng, which has -i tcp://PROBE:5556:\n");
+	write_exporter(out, config_exporter_kind_find(CONFIG_EXPORTER_ZMQ), "ntopng", true);
 }
 
 void config_write_example(struct buffer *out)

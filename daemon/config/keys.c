@@ -29,6 +29,8 @@ static const struct config_word exporter_types[] = {
 	{"netflow9", CONFIG_EXPORTER_NETFLOW9},
 	{"ipfix", CONFIG_EXPORTER_IPFIX},
 	{"elasticsearch", CONFIG_EXPORTER_ELASTICSEARCH},
+	{"kafka", CONFIG_EXPORTER_KAFKA},
+	{"zmq", CONFIG_EXPORTER_ZMQ},
 	{NULL, 0}};
 
 static const struct config_word templates[] = {
@@ -63,7 +65,7 @@ static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
 #define CONNECTIONS (TO(TCP) | TO(TLS) | TO(UNIX))
 #define FOR(name)   (1u << CONFIG_EXPORTER_##name)
 #define MESSAGES    (FOR(NETFLOW9) | FOR(IPFIX))
-#define DOCUMENTS   (FOR(JSON) | FOR(ELASTICSEARCH))
+#define DOCUMENTS   (FOR(JSON) | FOR(ELASTICSEARCH) | FOR(KAFKA))
 #define PROCESSES   (MESSAGES | DOCUMENTS)
 
 #define KEY(section_, member, name_, type_)                                                        \
@@ -153,12 +155,14 @@ const struct config_key config_keys[] = {
 	{EXPORTER_KEY(type, "type", WORD), .words = exporter_types,
 	 .comment = "The language that the collector speaks."},
 	{EXPORTER_KEY(to, "to", ADDRESS),
-	 .comment = "Where to: file:///path, stdout:, unix:///path, tcp:// or udp://HOST:PORT for "
-		    "json;\n"
-		    "udp://HOST:PORT for netflow9 and ipfix (ports 2055 and 4739 where none is "
-		    "given);\n"
-		    "tcp:// or tls://HOST:PORT for ipfix (ports 4739 and 4740);\n"
-		    "http:// or https://HOST:PORT for elasticsearch."},
+	 .comment =
+		 "Where to: file:///path, stdout:, unix:///path, tcp:// or udp://HOST:PORT for "
+		 "json;\n"
+		 "udp://HOST:PORT for netflow9 and ipfix (ports 2055 and 4739 where none is "
+		 "given);\n"
+		 "tcp:// or tls://HOST:PORT for ipfix (ports 4739 and 4740);\n"
+		 "http:// or https://HOST:PORT for elasticsearch; kafka://HOST:PORT,HOST:PORT for\n"
+		 "kafka; tcp://*:PORT or tcp://HOST:PORT for zmq."},
 	{EXPORTER_KEY(records, "records", WORDS), .default_text = "[flow, process]",
 	 .words = record_kinds, .only_for = PROCESSES,
 	 .comment = "What goes there. In netflow9 and ipfix processes come with the template\n"
@@ -186,6 +190,33 @@ const struct config_key config_keys[] = {
 	{EXPORTER_KEY(timeout_ns, "timeout", DURATION), .default_text = "30s", .least = "100ms",
 	 .most = "10m", .only_for = FOR(ELASTICSEARCH),
 	 .comment = "A request without an answer is given up after this, and sent again."},
+	{EXPORTER_KEY(topic, "topic", TEXT), .default_text = "procflow", .only_for = FOR(KAFKA),
+	 .comment = "The topic; the key of each message is the flow's id."},
+	{EXPORTER_KEY(options, "options", OPTIONS), .only_for = FOR(KAFKA),
+	 .example_text = "{compression.codec: zstd}",
+	 .comment =
+		 "Properties of librdkafka, as its CONFIGURATION.md has them. A password may be\n"
+		 "file:///path, where others cannot read."},
+	{EXPORTER_KEY(connect, "connect", BOOL), .default_text = "false", .only_for = FOR(ZMQ),
+	 .comment = "Connect to a collector that binds (ntopng's endpoints that end in c), instead "
+		    "of\n"
+		    "binding."},
+	{EXPORTER_KEY(header_version, "header_version", COUNT), .default_text = "2", .least = "1",
+	 .most = "2", .only_for = FOR(ZMQ),
+	 .comment = "Of ntopng's messages: 2 since 5.4, 1 for older ones."},
+	{EXPORTER_KEY(source_id, "source_id", COUNT), .default_text = "1", .least = "0",
+	 .most = "4294967295", .only_for = FOR(ZMQ),
+	 .comment = "Tells the probes of one collector apart; up to 255 with header_version 1."},
+	{EXPORTER_KEY(server_key, "server_key", TEXT), .only_for = FOR(ZMQ),
+	 .example_text = "\"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\"",
+	 .comment = "The collector's public CURVE key, in Z85 (40 characters) or as ntopng shows "
+		    "it (80\n"
+		    "hexadecimal digits): what goes there is encrypted."},
+	{EXPORTER_KEY(secret_key_file, "secret_key_file", PATH), .only_for = FOR(ZMQ),
+	 .example_text = "/etc/procflow/zmq.key",
+	 .comment =
+		 "A file with our own secret CURVE key (Z85), which others cannot read. Without\n"
+		 "server_key, collectors need the public key that belongs to it."},
 	{EXPORTER_KEY(template_name, "template", TEMPLATE), .default_text = "procflow",
 	 .words = templates, .only_for = MESSAGES,
 	 .comment =
@@ -297,6 +328,19 @@ static const struct config_exporter_kind exporter_kinds[] = {
 	 .example_to = "https://es.example.net:9200",
 	 .expected_to = "http:// or https://HOST:PORT",
 	 .transports = TO(HTTP) | TO(HTTPS)},
+	{.name = "kafka",
+	 .type = CONFIG_EXPORTER_KAFKA,
+	 .service = "kafka",
+	 .example_to = "kafka://broker1:9092,broker2:9092",
+	 .expected_to = "kafka://HOST:PORT,HOST:PORT",
+	 .transports = TO(KAFKA)},
+	{.name = "zmq",
+	 .type = CONFIG_EXPORTER_ZMQ,
+	 .service = "zmq",
+	 .example_to = "tcp://*:5556",
+	 .expected_to = "tcp://*:PORT or tcp://HOST:PORT",
+	 .transports = TO(TCP),
+	 .default_port = 5556},
 };
 
 const struct config_section *config_section_find(const char *name)
@@ -331,6 +375,7 @@ const char *config_transport_get_name(enum config_transport transport)
 		[CONFIG_TRANSPORT_UDP] = "udp",	      [CONFIG_TRANSPORT_TCP] = "tcp",
 		[CONFIG_TRANSPORT_TLS] = "tls",	      [CONFIG_TRANSPORT_UNIX] = "unix",
 		[CONFIG_TRANSPORT_HTTP] = "http",     [CONFIG_TRANSPORT_HTTPS] = "https",
+		[CONFIG_TRANSPORT_KAFKA] = "kafka",
 	};
 
 	return names[transport];

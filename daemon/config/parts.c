@@ -52,6 +52,7 @@ bool config_exporter_takes_processes(const struct config_exporter *exporter)
 	switch (exporter->type) {
 	case CONFIG_EXPORTER_JSON:
 	case CONFIG_EXPORTER_ELASTICSEARCH:
+	case CONFIG_EXPORTER_KAFKA:
 		return true;
 	case CONFIG_EXPORTER_NETFLOW9:
 	case CONFIG_EXPORTER_IPFIX:

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { LONGEST_INDEX = 200 };
+enum { LONGEST_INDEX = 200, LONGEST_TOPIC = 249 };
 
 static struct config_position place_of(const struct config_exporter *exporter, const char *name,
 				       const struct config_key_state states[CONFIG_KEYS_MAX])
@@ -55,10 +55,55 @@ static void check_elasticsearch(const struct config_exporter *exporter,
 				    "exporters: username and password_file need each other");
 }
 
+/* Kafka's own rule. */
+static void check_kafka(const struct config_exporter *exporter,
+			const struct config_key_state states[CONFIG_KEYS_MAX],
+			struct config_mistakes *mistakes)
+{
+	const char *at = exporter->topic;
+
+	while (isalnum((unsigned char)*at) || (*at && strchr("._-", *at)))
+		at++;
+	if (*at || strlen(exporter->topic) > LONGEST_TOPIC)
+		config_mistakes_add(mistakes, place_of(exporter, "topic", states),
+				    "exporters.topic: more than 249 letters, digits, and . _ -");
+}
+
+static bool is_curve_key(const char *key)
+{
+	size_t length = strlen(key);
+
+	return length == 40 || (length == 80 && strspn(key, "0123456789abcdefABCDEF") == length);
+}
+
+static void check_zmq(const struct config_exporter *exporter,
+		      const struct config_key_state states[CONFIG_KEYS_MAX],
+		      struct config_mistakes *mistakes)
+{
+	if (exporter->header_version == 1 && exporter->source_id > 255)
+		config_mistakes_add(mistakes, place_of(exporter, "source_id", states),
+				    "exporters.source_id: at most 255 with header_version 1");
+	if (exporter->server_key && !is_curve_key(exporter->server_key))
+		config_mistakes_add(mistakes, place_of(exporter, "server_key", states),
+				    "exporters.server_key: neither 40 characters of Z85 nor 80 "
+				    "hexadecimal digits");
+	if (exporter->connect && exporter->to.host && strcmp(exporter->to.host, "*") == 0)
+		config_mistakes_add(mistakes, place_of(exporter, "to", states),
+				    "exporters.to: to connect it needs a host, not *");
+}
+
 void config_check_service(const struct config_exporter *exporter,
 			  const struct config_key_state states[CONFIG_KEYS_MAX],
 			  struct config_mistakes *mistakes)
 {
 	if (exporter->type == CONFIG_EXPORTER_ELASTICSEARCH)
 		check_elasticsearch(exporter, states, mistakes);
+	if (exporter->type == CONFIG_EXPORTER_KAFKA)
+		check_kafka(exporter, states, mistakes);
+	if (exporter->type == CONFIG_EXPORTER_ZMQ)
+		check_zmq(exporter, states, mistakes);
+	else if (exporter->to.host && strcmp(exporter->to.host, "*") == 0)
+		config_mistakes_add(mistakes, place_of(exporter, "to", states),
+				    "exporters.to: type %s needs a host, not *",
+				    config_exporter_type_get_name(exporter->type));
 }

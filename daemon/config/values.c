@@ -171,7 +171,9 @@ static int parse_host(const char *text, struct config_address *ret, const char *
 	*ret_reason = split_host(text, &host, &behind);
 	if (*ret_reason)
 		return CONFIG_VALUE_E_FORM;
-	if (!is_host(host)) {
+	/* "*": all addresses, for who binds; checked by type. */
+	if (!is_host(host) &&
+	    !(ret->transport == CONFIG_TRANSPORT_TCP && strncmp(text, "*:", 2) == 0)) {
 		*ret_reason = "the host is missing or not a name or address";
 		return CONFIG_VALUE_E_FORM;
 	}
@@ -236,15 +238,43 @@ static int parse_url(const char *text, struct config_address *ret, const char **
 	return 0;
 }
 
+/* "host:port,host:port", for librdkafka to take apart. */
+static int parse_brokers(const char *text, struct config_address *ret, const char **ret_reason)
+{
+	struct config_address address = {.transport = ret->transport}, broker = address;
+
+	for (const char *at = text;;) {
+		char *one = strndup(at, strcspn(at, ","));
+		int r = one ? parse_host(one, &broker, ret_reason) : -ENOMEM;
+
+		free(one);
+		config_address_fini(&broker);
+		if (r != 0)
+			return r;
+		at += strcspn(at, ",");
+		if (*at++ == '\0')
+			break;
+	}
+	address.url = strdup(text);
+	if (!address.url)
+		return -ENOMEM;
+	*ret = address;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	enum config_transport transport;
 	int (*parse)(const char *text, struct config_address *ret, const char **ret_reason);
 } schemes[] = {
-	{"udp", CONFIG_TRANSPORT_UDP, parse_host},    {"tcp", CONFIG_TRANSPORT_TCP, parse_host},
-	{"tls", CONFIG_TRANSPORT_TLS, parse_host},    {"file", CONFIG_TRANSPORT_FILE, parse_path},
-	{"unix", CONFIG_TRANSPORT_UNIX, parse_path},  {"http", CONFIG_TRANSPORT_HTTP, parse_url},
+	{"udp", CONFIG_TRANSPORT_UDP, parse_host},
+	{"tcp", CONFIG_TRANSPORT_TCP, parse_host},
+	{"tls", CONFIG_TRANSPORT_TLS, parse_host},
+	{"file", CONFIG_TRANSPORT_FILE, parse_path},
+	{"unix", CONFIG_TRANSPORT_UNIX, parse_path},
+	{"http", CONFIG_TRANSPORT_HTTP, parse_url},
 	{"https", CONFIG_TRANSPORT_HTTPS, parse_url},
+	{"kafka", CONFIG_TRANSPORT_KAFKA, parse_brokers},
 };
 
 int config_parse_address(const char *text, struct config_address *ret, const char **ret_reason)
@@ -267,6 +297,6 @@ int config_parse_address(const char *text, struct config_address *ret, const cha
 		return r;
 	}
 	*ret_reason = "expected stdout:, file:///path, unix:///path, or udp://, tcp:// or "
-		      "tls://HOST:PORT; http:// or https:// for elasticsearch";
+		      "tls://HOST:PORT; http:// or https:// for elasticsearch, kafka://";
 	return CONFIG_VALUE_E_FORM;
 }

@@ -55,6 +55,10 @@ struct delivery_options {
 	void *userdata;			      /* theirs */
 };
 
+/* A mistake of the configuration, at its place there. */
+typedef void (*delivery_on_mistake)(void *userdata, unsigned line, unsigned column,
+				    const char *text);
+
 struct delivery_ops {
 	/* Chunks come with their documents (chunk_get_documents()), one a record. */
 	bool wants_documents;
@@ -86,6 +90,10 @@ struct delivery_ops {
 	 * (monotonic) time is over. The only one that may wait. Submitting more from within
 	 * delivery_ready() is part of it. */
 	void (*finish_all)(struct delivery *delivery, uint64_t until_ns);
+	/* Tells what is wrong with the exporter's configuration as far as only a library knows;
+	 * connects to nobody. */
+	void (*check)(const struct config_exporter *config, delivery_on_mistake on_mistake,
+		      void *userdata);
 	/* Columns of the terminal behind it, 0: none. */
 	unsigned (*get_columns)(const struct delivery *delivery);
 };

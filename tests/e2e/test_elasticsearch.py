@@ -7,57 +7,26 @@ import time
 from harness.bulk_server import BulkServer, make_certificates
 from harness.daemon import run_procflowd
 from harness.namespaces import run
+from harness.services import ADDRESS, FLOWS, adds_up, exporters_of, key_of, make_flows
 from harness.waiting import wait_for
 
-ADDRESS, PORT = "127.0.0.9", 9200
-FLOWS = 12
-# Connections that are made and closed: a record each.
-TRAFFIC = """
-import socket, sys
-listener = socket.create_server(("127.0.0.1", 0))
-for _ in range(int(sys.argv[1])):
-    client = socket.create_connection(listener.getsockname())
-    server, _ = listener.accept()
-    client.close()
-    server.recv(1)
-    server.close()
-"""
-
-
-def make_flows(pair, probed, count=FLOWS):
-    before = len(probed.records())
-    pair.probe.run("/usr/bin/python3", "-c", TRAFFIC, count)
-    wait_for(lambda: len(probed.records()) >= before + count, f"{count} more records")
-
-
-def key_of(record):
-    return record["FLOW_ID"], record["FLOW_START_MILLISECONDS"], record["FLOW_END_MILLISECONDS"]
-
-
-def exporters_of(probed):
-    return {exporter["name"]: exporter for exporter in probed.ask("exporters")}
-
-
-def adds_up(exporter):
-    dropped = sum(value for name, value in exporter.items() if name.startswith("dropped_"))
-    return exporter["accepted_records"] == (exporter["sent_records"] + exporter["waiting_records"] +
-                                            dropped)
+SERVER, PORT = "127.0.0.9", 9200
 
 
 def test_every_record_is_stored_once(pair, daemon, need, cleanup, tmp_path):
     need("openssl")
-    ca, context = make_certificates(tmp_path / "ca", run, ADDRESS)
-    server = BulkServer(pair.probe, ADDRESS, PORT, user=("procflow", "se cret"), context=context)
+    ca, context = make_certificates(tmp_path / "ca", run, SERVER)
+    server = BulkServer(pair.probe, SERVER, PORT, user=("procflow", "se cret"), context=context)
     cleanup.callback(server.stop)
     password = tmp_path / "password"
     password.write_text("se cret\n")
     password.chmod(0o600)
-    url = f"https://{ADDRESS}:{PORT}"
+    url = f"https://{SERVER}:{PORT}"
     known = {"type": "elasticsearch", "username": "procflow", "password_file": password,
              "timeout": "1s"}
     path = tmp_path / "flows.json"
     probed = daemon(pair.probe, {
-        "flows": {"exclude": [f"{ADDRESS}/32"]},
+        "flows": {"include": [f"{ADDRESS}/32"]},
         "exporters": [
             {"type": "json", "to": f"file://{path}"},
             {"name": "search", "to": url + "/", **known, "ca_file": ca, "install_template": True},
@@ -71,7 +40,7 @@ def test_every_record_is_stored_once(pair, daemon, need, cleanup, tmp_path):
         return wanted <= {key_of(document) for document in server.find("procflow-")}
 
     # Nobody listens at first.
-    make_flows(pair, probed)
+    make_flows(pair.probe, probed)
     wait_for(lambda: exporters_of(probed)["search"]["failed_connections"], "a refused connection")
     assert not exporters_of(probed)["search"]["sent_records"]
     server.start()
@@ -80,7 +49,7 @@ def test_every_record_is_stored_once(pair, daemon, need, cleanup, tmp_path):
     for failure in ("hang", "half", "hangup", "busy", "unavailable", "garbage", "short", "large",
                     "items"):
         server.fail(failure)
-        make_flows(pair, probed)
+        make_flows(pair.probe, probed)
         wait_for(lambda: server.is_through() and all_stored(),
                  lambda: f"all records after {failure!r}: {server.requests[-5:]}")
     assert len(server.refused) == 1
@@ -122,7 +91,7 @@ def test_every_record_is_stored_once(pair, daemon, need, cleanup, tmp_path):
 
     # At the end, without a server: no longer than the last wait of each exporter.
     server.stop()
-    make_flows(pair, probed)
+    make_flows(pair.probe, probed)
     begun = time.monotonic()
     probed.stop()
     log = probed.log()

@@ -171,7 +171,7 @@ static void test_shown_exporter_is_right_too(unused void **state)
 	assert_in_range(example.length, 1000, sizeof(text));
 	config = read_good(text, uncomment(&example, text));
 	assert_default_sections(config);
-	assert_int_equal(config->exporter_count, 3);
+	assert_int_equal(config->exporter_count, 5);
 	assert_default_exporter(&config->exporters[0]);
 	assert_string_equal(config->exporters[1].name, "collector");
 	assert_int_equal(config->exporters[1].type, CONFIG_EXPORTER_IPFIX);
@@ -182,6 +182,11 @@ static void test_shown_exporter_is_right_too(unused void **state)
 	assert_string_equal(config->exporters[2].to.url, "https://es.example.net:9200");
 	assert_string_equal(config->exporters[2].index, "procflow-%Y.%m.%d");
 	assert_null(config->exporters[2].username);
+	assert_int_equal(config->exporters[3].type, CONFIG_EXPORTER_KAFKA);
+	assert_string_equal(config->exporters[3].to.url, "broker1:9092,broker2:9092");
+	assert_int_equal(config->exporters[4].type, CONFIG_EXPORTER_ZMQ);
+	assert_string_equal(config->exporters[4].to.host, "*");
+	assert_int_equal(config->exporters[4].header_version, 2);
 	config_free(config);
 	buffer_fini(&example);
 }

@@ -268,14 +268,15 @@ static const struct bad_case text_cases[] = {
 };
 
 static const struct bad_case exporter_cases[] = {
-	{"exporters:\n  - name: a\n",
-	 "f:2:5: exporters: this one has no type (one of json, netflow9, ipfix, elasticsearch)\n"
-	 "      - name: a\n"
-	 "        ^\n"},
-	{"exporters:\n  - type: text\n", "f:2:11: exporters.type: \"text\" is not known here "
-					 "(expected json, netflow9, ipfix, elasticsearch)\n"
-					 "      - type: text\n"
-					 "              ^\n"},
+	{"exporters:\n  - name: a\n", "f:2:5: exporters: this one has no type (one of json, "
+				      "netflow9, ipfix, elasticsearch, kafka, zmq)\n"
+				      "      - name: a\n"
+				      "        ^\n"},
+	{"exporters:\n  - type: text\n",
+	 "f:2:11: exporters.type: \"text\" is not known here "
+	 "(expected json, netflow9, ipfix, elasticsearch, kafka, zmq)\n"
+	 "      - type: text\n"
+	 "              ^\n"},
 	{"exporters:\n  - type: ipfix\n", "f:2:5: exporters: type ipfix needs \"to: "
 					  "udp://, tcp:// or tls://HOST:PORT\"\n"
 					  "      - type: ipfix\n"

@@ -113,7 +113,7 @@ static void test_what_belongs_together(unused void **state)
 	       "f:4:3: exporters.index: means nothing for type json (only for elasticsearch)");
 	refuse("ipfix", "udp://a", "  schema: ecs\n",
 	       "f:4:3: exporters.schema: means nothing for type ipfix (only for json, "
-	       "elasticsearch)");
+	       "elasticsearch, kafka)");
 	refuse("elasticsearch", "udp://a:1", "",
 	       "f:3:7: exporters.to: type elasticsearch cannot go there (expected http:// or "
 	       "https://HOST:PORT)");
@@ -131,6 +131,55 @@ static void test_wrong_urls(unused void **state)
 		refuse("elasticsearch", urls[i], "", "f:3:7: exporters.to: \"http:");
 }
 
+static void test_kafka(unused void **state)
+{
+	struct config *config = check("kafka", "kafka://a:9092,[::1]:9092,c",
+				      "  topic: a.b\n  options: {acks: all, linger.ms: 5}\n", NULL);
+	const struct config_exporter *exporter = &config->exporters[0];
+
+	assert_string_equal(exporter->to.url, "a:9092,[::1]:9092,c");
+	assert_string_equal(exporter->topic, "a.b");
+	assert_int_equal(exporter->options.count, 2);
+	assert_string_equal(exporter->options.items[1].name, "linger.ms");
+	assert_string_equal(exporter->options.items[1].value, "5");
+	assert_int_equal(exporter->options.items[1].line, 5);
+	assert_int_equal(exporter->options.items[1].column, 24);
+	config_free(config);
+	refuse("kafka", "kafka://a,,b", "", "f:3:7: exporters.to: \"kafka:");
+	refuse("kafka", "kafka://a b", "", "f:3:7: exporters.to: \"kafka:");
+	refuse("kafka", "kafka://a", "  topic: a/b\n", "f:4:10: exporters.topic: more than");
+	refuse("kafka", "kafka://a", "  options: [a]\n",
+	       "f:4:12: exporters.options: a list is not a");
+	refuse("kafka", "kafka://a", "  options: {a: [b]}\n",
+	       "f:4:16: exporters.options: expected a value, found a list");
+	refuse("kafka", "kafka://a", "  options: {a: }\n",
+	       "f:4:16: exporters.options: expected a value, found nothing");
+}
+
+static void test_zmq(unused void **state)
+{
+	struct config *config = check("zmq", "tcp://*:5556", "", NULL);
+
+	assert_string_equal(config->exporters[0].to.host, "*");
+	assert_int_equal(config->exporters[0].to.port, 5556);
+	assert_false(config->exporters[0].connect);
+	config_free(config);
+	config = check("zmq", "tcp://ntopng.example", "  connect: true\n  source_id: 300\n", NULL);
+	assert_int_equal(config->exporters[0].to.port, 5556);
+	assert_int_equal(config->exporters[0].source_id, 300);
+	config_free(config);
+	refuse("zmq", "tcp://*:5556", "  connect: true\n",
+	       "f:3:7: exporters.to: to connect it needs a host, not *");
+	refuse("zmq", "tcp://*:5556", "  header_version: 1\n  source_id: 256\n",
+	       "f:5:14: exporters.source_id: at most 255 with header_version 1");
+	refuse("zmq", "tcp://*:5556", "  header_version: 3\n",
+	       "f:4:19: exporters.header_version: ");
+	refuse("zmq", "tcp://*:5556", "  server_key: abc\n",
+	       "f:4:15: exporters.server_key: neither 40 characters");
+	refuse("ipfix", "tcp://*:4739", "", "f:3:7: exporters.to: type ipfix needs a host, not *");
+	refuse("ipfix", "udp://*:4739", "", "f:3:7: exporters.to: \"udp:");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +187,8 @@ int main(void)
 		cmocka_unit_test(test_wrong_indexes),
 		cmocka_unit_test(test_what_belongs_together),
 		cmocka_unit_test(test_wrong_urls),
+		cmocka_unit_test(test_kafka),
+		cmocka_unit_test(test_zmq),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The exporter to Kafka, against librdkafka's mock cluster; kcat reads what is there. What a JSON file
+next to it has is the truth: each of its records is there once, under its flow's id."""
+
+import json
+import subprocess
+import time
+
+from harness.daemon import build_directory, run_procflowd
+from harness.services import ADDRESS, FLOWS, adds_up, exporters_of, key_of, make_flows
+from harness.waiting import wait_for
+
+TOPIC = "flows"
+NOT_LEADER, TIMED_OUT, TOO_LARGE = 6, 7, 10
+
+
+class Cluster:
+    def __init__(self, namespace):
+        self.namespace = namespace
+        self.process = namespace.popen(build_directory() / "tests" / "support" / "kafka_mock", TOPIC,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.brokers = self.process.stdout.readline().strip()
+
+    def tell(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "done\n"
+
+    def messages(self):
+        """(key, value) of all that is there, by kcat."""
+        lines = self.namespace.run("kcat", "-C", "-b", self.brokers, "-t", TOPIC, "-o", "beginning",
+                                   "-e", "-q", "-f", "%k\\t%s\\n").stdout.splitlines()
+        return [(int(key), json.loads(value)) for key, value in
+                (line.split("\t", 1) for line in lines)]
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+def test_every_record_is_there_once(pair, daemon, need, cleanup, tmp_path):
+    need("kcat")
+    cluster = Cluster(pair.probe)
+    path = tmp_path / "flows.json"
+    probed = daemon(pair.probe, {
+        "flows": {"include": [f"{ADDRESS}/32"]},
+        "exporters": [
+            {"type": "json", "to": f"file://{path}"},
+            {"type": "kafka", "to": f"kafka://{cluster.brokers}", "topic": TOPIC,
+             "options": {"compression.codec": "lz4", "reconnect.backoff.max.ms": 500,
+                         "retry.backoff.ms": 50}}]}, records=path)
+
+    def counted():
+        return exporters_of(probed)["kafka"]
+
+    def is_settled():
+        return counted()["waiting_records"] == 0
+
+    def all_sent():
+        wait_for(is_settled, lambda: f"nothing waiting: {counted()}")
+        assert adds_up(counted()), counted()
+
+    make_flows(pair.probe, probed)
+    all_sent()
+    for code in (NOT_LEADER, TIMED_OUT):
+        cluster.tell(f"errors 2 {code}")
+        make_flows(pair.probe, probed)
+        all_sent()
+    cluster.tell("down")
+    make_flows(pair.probe, probed)
+    wait_for(lambda: counted()["failed_connections"], lambda: f"a broken connection: {counted()}")
+    assert counted()["waiting_records"] == FLOWS
+    cluster.tell("up")
+    all_sent()
+    records = list(probed.records())
+    messages = cluster.messages()
+    assert sorted(key_of(value) for _, value in messages) == sorted(map(key_of, records)), \
+        "each record once"
+    by_key = {key_of(record): record for record in records}
+    assert all(by_key[key_of(value)] == value for _, value in messages)
+    assert all(key == value["FLOW_ID"] for key, value in messages)
+    assert counted()["sent_records"] == len(records)
+    # What the brokers will never take.
+    cluster.tell(f"errors 1 {TOO_LARGE}")
+    make_flows(pair.probe, probed)
+    all_sent()
+    lost = counted()["dropped_too_large"]
+    assert 1 <= lost <= FLOWS
+    assert len(cluster.messages()) == len(records) + FLOWS - lost
+    # At the end, without brokers: no longer than the last wait.
+    cluster.end()
+    make_flows(pair.probe, probed)
+    begun = time.monotonic()
+    probed.stop()
+    assert time.monotonic() - begun < 15
+    assert f"kafka: {FLOWS} records could not be sent" in probed.log()
+
+
+def test_options_are_checked_by_librdkafka(tmp_path):
+    config = tmp_path / "procflow.yaml"
+    config.write_text("exporters:\n- type: kafka\n  to: kafka://127.0.0.1:9\n"
+                      "  options:\n    compression.codec: zst\n    acks: 1\n")
+    tested = run_procflowd("-t", "-c", config)
+    assert tested.returncode == 1
+    assert f"{config}:5:5: exporters.options: compression.codec: Invalid value" in tested.stderr
+    config.write_text(config.read_text().replace("zst", "zstd"))
+    tested = run_procflowd("-t", "-c", config)
+    assert tested.returncode == 1
+    assert f"{config}:5:5: exporters.options: `acks` must be set to `all`" in tested.stderr
