@@ -45,20 +45,29 @@ static int make_directories(const char *path)
 	return 0;
 }
 
-/* Not O_NONBLOCK, which a regular file ignores; but a FIFO that nobody reads is not waited for. */
-static int open_file(const char *path)
+/* Not O_NONBLOCK, which a regular file ignores; but a FIFO that nobody reads is not waited for. What is
+ * made here its group may read, though the daemon's umask is that of its secrets. */
+static int open_or_make(const char *path)
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd = open(path, flags, FILE_MODE);
+	int fd = open(path, flags | O_EXCL, FILE_MODE);
+
+	if (fd >= 0)
+		(void)fchmod(fd, FILE_MODE);
+	else if (errno == EEXIST)
+		fd = open(path, flags, FILE_MODE);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_file(const char *path)
+{
+	int fd = open_or_make(path);
 	int r;
 
-	if (fd >= 0 || errno != ENOENT)
-		return fd < 0 ? -errno : fd;
+	if (fd != -ENOENT)
+		return fd;
 	r = make_directories(path);
-	if (r < 0)
-		return r;
-	fd = open(path, flags, FILE_MODE);
-	return fd < 0 ? -errno : fd;
+	return r < 0 ? r : open_or_make(path);
 }
 
 static void read_size(struct transport_file *self)
