@@ -30,7 +30,7 @@ static void check_table(struct host_report *report, const char *untracked)
 				  "nothing tracks %s here yet: the daemon switches it on by an nft "
 				  "table of its own, for as long as it runs",
 				  untracked);
-	else if (r == TRACKING_TABLE_TAKEN)
+	else if (r == NFT_TABLE_TAKEN)
 		host_report_write(
 			report, HOST_MISSING, tracking_name,
 			"nothing tracks %s here, and an nft table \"inet procflow\" is in "

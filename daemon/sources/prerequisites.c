@@ -22,7 +22,7 @@
 struct prerequisites {
 	int sysctl_fd;
 	struct sysctl_keeper *keeper;
-	struct tracking_table *table;
+	struct nft_table *table;
 	struct prerequisites_state state;
 };
 
@@ -41,7 +41,7 @@ static void make_table(struct prerequisites *prerequisites, const char *untracke
 		log_notice("nothing tracked %s here: switched on by the nft table \"inet "
 			   "procflow\", which ends with this process",
 			   untracked);
-	} else if (r == TRACKING_TABLE_TAKEN) {
+	} else if (r == NFT_TABLE_TAKEN) {
 		log_warning("%s may go untracked: there is an nft table \"inet procflow\" already, "
 			    "of another procflowd or left by hand; see it by: nft list table inet "
 			    "procflow",
@@ -168,7 +168,7 @@ static void take_left_table(struct prerequisites *prerequisites, const struct co
 	if (tracking_table_take_left(&prerequisites->table) != 0)
 		return;
 	if (config->conntrack.activate == CONFIG_ACTIVATE_NEVER) {
-		tracking_table_free(prerequisites->table);
+		nft_table_free(prerequisites->table);
 		prerequisites->table = NULL;
 		log_notice("removed the nft table \"inet procflow\" that a killed procflowd left");
 		return;
@@ -215,7 +215,7 @@ void prerequisites_free(struct prerequisites *prerequisites)
 {
 	if (!prerequisites)
 		return;
-	tracking_table_free(prerequisites->table);
+	nft_table_free(prerequisites->table);
 	sysctl_keeper_free(prerequisites->keeper);
 	if (prerequisites->sysctl_fd >= 0)
 		close(prerequisites->sysctl_fd);

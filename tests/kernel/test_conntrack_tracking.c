@@ -299,13 +299,13 @@ static void wait_until_untracked(void)
 /* The table hangs on no hook, and that is enough in all three directions. */
 static void test_the_table_starts_all_directions(void **state)
 {
-	struct tracking_table *table = NULL;
+	struct nft_table *table = NULL;
 	struct buffer reason;
 
 	buffer_init(&reason);
 	assert_int_equal(tracking_table_new(&table, &reason), 0);
 	expect_tracking(*state, true, true);
-	tracking_table_free(table);
+	nft_table_free(table);
 	wait_until_untracked();
 	buffer_fini(&reason);
 }

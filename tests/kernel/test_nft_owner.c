@@ -37,7 +37,7 @@ static void need_owner_flag(void)
 
 static int try_make(void)
 {
-	struct tracking_table *table = NULL;
+	struct nft_table *table = NULL;
 	struct buffer reason;
 	int r;
 
@@ -46,7 +46,7 @@ static int try_make(void)
 	if (r < 0)
 		fprintf(stderr, "%.*s\n", (int)reason.length, (const char *)reason.bytes);
 	if (r == 0)
-		tracking_table_free(table);
+		nft_table_free(table);
 	buffer_fini(&reason);
 	return r;
 }
@@ -62,7 +62,7 @@ static pid_t start_owner(void)
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		struct tracking_table *table;
+		struct nft_table *table;
 		struct buffer reason;
 
 		buffer_init(&reason);
@@ -87,7 +87,7 @@ static void test_sigkill_of_the_owner_removes_the_table(void **state unused)
 	need_owner_flag();
 	owner = start_owner();
 	assert_int_equal(network_namespace_run_nft("list table inet procflow"), 0);
-	assert_int_equal(try_make(), TRACKING_TABLE_TAKEN);
+	assert_int_equal(try_make(), NFT_TABLE_TAKEN);
 	kill(owner, SIGKILL);
 	assert_int_equal(waitpid(owner, NULL, 0), owner);
 	deadline_ns = clock_now_ns() + DEADLINE_S * NS_PER_SEC;
@@ -118,7 +118,7 @@ static void test_a_table_without_an_owner_is_left_alone(void **state unused)
 	assert_int_equal(network_namespace_run_nft("add table inet procflow; "
 						   "add chain inet procflow theirs"),
 			 0);
-	assert_int_equal(try_make(), TRACKING_TABLE_TAKEN);
+	assert_int_equal(try_make(), NFT_TABLE_TAKEN);
 	assert_int_equal(network_namespace_run_nft("list chain inet procflow theirs"), 0);
 	assert_int_not_equal(network_namespace_run_nft("list chain inet procflow tracking"), 0);
 }
@@ -131,7 +131,7 @@ static bool has_table(void)
 /* By the kernel with its owner's socket, or by name where it has no owner. */
 static void test_the_table_ends_with_its_use(void **state unused)
 {
-	struct tracking_table *table = NULL;
+	struct nft_table *table = NULL;
 	struct buffer reason;
 
 	buffer_init(&reason);
@@ -140,7 +140,7 @@ static void test_the_table_ends_with_its_use(void **state unused)
 	assert_int_equal(tracking_table_take_left(&table), -ENOENT);
 	assert_int_equal(tracking_table_new(&table, &reason), 0);
 	assert_true(has_table());
-	tracking_table_free(table);
+	nft_table_free(table);
 	assert_false(has_table());
 	buffer_fini(&reason);
 }
@@ -148,7 +148,7 @@ static void test_the_table_ends_with_its_use(void **state unused)
 /* What a killed daemon leaves on a kernel without the flag. */
 static void test_a_table_that_was_left_is_taken_over(void **state unused)
 {
-	struct tracking_table *table = NULL;
+	struct nft_table *table = NULL;
 
 	assert_int_equal(
 		network_namespace_run_nft("add table inet procflow; "
@@ -159,7 +159,7 @@ static void test_a_table_that_was_left_is_taken_over(void **state unused)
 		0);
 	assert_int_equal(tracking_table_take_left(&table), 0);
 	assert_true(has_table());
-	tracking_table_free(table);
+	nft_table_free(table);
 	assert_false(has_table());
 }
 

@@ -282,7 +282,7 @@ static void test_second_daemon_is_refused(void **state)
 static void test_a_tracking_host_gets_no_table(void **state)
 {
 	struct prerequisites *prerequisites = NULL;
-	struct tracking_table *foreign = NULL;
+	struct nft_table *foreign = NULL;
 	struct buffer reason;
 
 	buffer_init(&reason);
@@ -291,7 +291,7 @@ static void test_a_tracking_host_gets_no_table(void **state)
 	assert_true(prerequisites_get_state(prerequisites)->is_tracking);
 	assert_false(prerequisites_get_state(prerequisites)->owns_table);
 	prerequisites_free(prerequisites);
-	tracking_table_free(foreign);
+	nft_table_free(foreign);
 	buffer_fini(&reason);
 }
 
@@ -332,16 +332,16 @@ static void test_a_table_that_was_left_ends_with_the_next_daemon(void **state)
 
 static void test_taken_name_is_told_apart(void **state unused)
 {
-	struct tracking_table *first = NULL, *second = NULL;
+	struct nft_table *first = NULL, *second = NULL;
 	struct buffer reason;
 
 	buffer_init(&reason);
 	assert_int_equal(tracking_table_new(&first, &reason), 0);
-	assert_int_equal(tracking_table_new(&second, &reason), TRACKING_TABLE_TAKEN);
+	assert_int_equal(tracking_table_new(&second, &reason), NFT_TABLE_TAKEN);
 	assert_null(second);
-	tracking_table_free(first);
+	nft_table_free(first);
 	assert_int_equal(tracking_table_new(&second, &reason), 0);
-	tracking_table_free(second);
+	nft_table_free(second);
 	buffer_fini(&reason);
 }
 
