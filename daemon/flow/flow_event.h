@@ -32,6 +32,7 @@ struct flow_event {
 	bool has_counters;	 /* false: nf_conntrack_acct was off when the flow began */
 	bool is_assured;	 /* seen traffic both ways */
 	bool has_reply;		 /* an answer was seen */
+	bool is_from_packets;	 /* NEW, CLOSED: no tracking tells it, but packets do */
 	bool is_early;		 /* DESTROY: before its timeout can have run out */
 	uint8_t tcp_state;	 /* enum tcp_conntrack, 0 for others */
 	struct flow_counters counters;

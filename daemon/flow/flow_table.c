@@ -190,11 +190,13 @@ static void retire(struct flow_table *table, struct flow *flow, enum flow_end_re
 
 	if (needs_report(flow))
 		report(table, flow, reason, flow->last_seen_ns, true);
-	retired.reported = flow->seen;
-	/* Not 0 where nothing was worth telling: who is revived is not new. */
-	retired.records = flow->records > 0 ? flow->records : 1;
-	retired_flows_add(&table->retired, &retired);
-	table->counters.forgotten = table->retired.forgotten;
+	if (!flow->is_from_packets) {
+		retired.reported = flow->seen;
+		/* Not 0 where nothing was worth telling: who is revived is not new. */
+		retired.records = flow->records > 0 ? flow->records : 1;
+		retired_flows_add(&table->retired, &retired);
+		table->counters.forgotten = table->retired.forgotten;
+	}
 	remove_flow(table, flow);
 }
 
@@ -241,6 +243,7 @@ static struct flow *add_flow(struct flow_table *table, const struct flow_event *
 		.start_doubt_us = start_doubt_us(event),
 		.listing = table->listing_number,
 		.tcp_state = event->tcp_state,
+		.is_from_packets = event->is_from_packets,
 	};
 	if (event->is_translated && (flow->reply = malloc(sizeof(*flow->reply))))
 		*flow->reply = event->reply;
@@ -330,10 +333,27 @@ static void replace_flow(struct flow_table *table, struct flow *flow, uint64_t n
 	retire(table, flow, FLOW_END_DETECTED, now_ns);
 }
 
+/* It is tracked after all: its packets were faster than its event. From here on conntrack counts, from its
+ * first packet. */
+static void adopt(struct flow_table *table, struct flow *flow, const struct flow_event *event)
+{
+	flow->is_from_packets = false;
+	flow->conntrack_id = event->conntrack_id;
+	flow->listing = table->listing_number;
+	if (event->is_translated && !flow->reply && (flow->reply = malloc(sizeof(*flow->reply))))
+		*flow->reply = event->reply;
+}
+
 static void handle_new(struct flow_table *table, const struct flow_event *event)
 {
 	struct flow *flow = flow_table_find(table, &event->key, 0);
 
+	if (flow && event->is_from_packets)
+		return;
+	if (flow && flow->is_from_packets && flow->records == 0) {
+		adopt(table, flow, event);
+		return;
+	}
 	if (flow && flow->conntrack_id == event->conntrack_id) {
 		/* The listing was faster. Then it is not older than the daemon after all. */
 		if (flow->is_older && flow->records == 0) {
@@ -567,6 +587,22 @@ void flow_table_handle_event(struct flow_table *table, const struct flow_event *
 	}
 }
 
+void flow_table_add_packets(struct flow_table *table, struct flow *flow,
+			    const struct flow_counters *more, uint64_t when_ns)
+{
+	struct flow_counters before = flow->seen;
+
+	flow->seen.in_bytes += more->in_bytes;
+	flow->seen.in_packets += more->in_packets;
+	flow->seen.out_bytes += more->out_bytes;
+	flow->seen.out_packets += more->out_packets;
+	flow->has_counters = true;
+	tell_counted(table, flow, &before);
+	if (when_ns > flow->last_seen_ns)
+		flow->last_seen_ns = when_ns;
+	list_move_tail(&table->idlest_first, &flow->age);
+}
+
 void flow_table_begin_listing(struct flow_table *table, const struct flow_listing *listing)
 {
 	table->listing = *listing;
@@ -580,7 +616,7 @@ static void count_misses(struct flow_table *table, uint64_t now_ns)
 	list_for_each_safe (node, &table->idlest_first) {
 		struct flow *flow = from_age(node);
 
-		if (flow->listing == table->listing_number)
+		if (flow->listing == table->listing_number || flow->is_from_packets)
 			continue;
 		if (++flow->misses < MISSES_TO_VANISH)
 			continue;

@@ -11,7 +11,7 @@
  * as a struct retired_flow for the same reason.
  *
  * Flows that the kernel no longer lists (their DESTROY was lost) end after two complete listings
- * without them. */
+ * without them. Those that nothing tracks (is_from_packets) end by their timeouts, or closed. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,6 +72,10 @@ void flow_table_set_timeouts(struct flow_table *table, uint64_t active_timeout_n
 			     uint64_t idle_timeout_ns);
 
 void flow_table_handle_event(struct flow_table *table, const struct flow_event *event);
+
+/* Packets of a flow that is known by its packets alone (is_from_packets). */
+void flow_table_add_packets(struct flow_table *table, struct flow *flow,
+			    const struct flow_counters *more, uint64_t when_ns);
 
 /* Around a listing of the kernel's table; FLOW_EVENT_LISTED for each entry comes between.
  * "is_complete": no entry can have been missed (the listing was not torn). "is_first": the one at

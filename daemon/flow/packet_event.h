@@ -24,6 +24,13 @@ struct packet {
 	bool is_icmp_error; /* carries the head of a packet that it answers */
 };
 
+/* How well the time of a packet is known. */
+enum packet_clock {
+	PACKET_CLOCK_VAGUE, /* it waited for others before it was told: "when_ns" may be late by much */
+	PACKET_CLOCK_PROMPT,  /* it was told at once: late by what a wake-up takes */
+	PACKET_CLOCK_STAMPED, /* by the kernel, as it passed */
+};
+
 enum packet_tracking {
 	PACKET_TRACKING_UNKNOWN,
 	PACKET_IS_TRACKED, /* conntrack knows its flow, or refused it as invalid */
@@ -32,17 +39,17 @@ enum packet_tracking {
 
 struct packet_event {
 	struct packet packet;
-	uint64_t when_ns; /* monotonic */
-	/* The kernel stamped it, or told it at once; else it waited for others before it was told, for
-	 * an unknown while before "when_ns". */
-	bool has_exact_time;
-	uint8_t tracking; /* enum packet_tracking */
+	uint64_t when_ns;      /* monotonic */
+	uint8_t clock;	       /* enum packet_clock */
+	uint8_t tracking;      /* enum packet_tracking */
+	bool is_sent_here;     /* by this host: seen as it left its sender (output) */
+	bool is_received_here; /* by this host: seen as it arrived (input) */
 	bool has_conntrack, has_source_mac, has_uid, has_gid, has_sequence, has_mark;
 	uint8_t source_mac[6];
 	uint32_t sequence;		      /* of the log group: gaps are losses */
 	uint32_t in_interface, out_interface; /* indexes; 0: none */
 	uint32_t mark;
-	uint32_t uid, gid; /* of the socket that sends it */
+	uint32_t uid, gid; /* of the socket that sends or receives it */
 	/* With has_conntrack: the entry, its tuple in the direction of its first packet. */
 	uint32_t conntrack_id;
 	struct flow_key conntrack_key;
