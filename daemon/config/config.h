@@ -35,6 +35,8 @@ enum config_transport {
 enum config_schema { CONFIG_SCHEMA_PROCFLOW, CONFIG_SCHEMA_ECS };
 enum config_biflow { CONFIG_BIFLOW_RFC5103, CONFIG_BIFLOW_NTOP, CONFIG_BIFLOW_SPLIT };
 
+enum config_nflog_rules { CONFIG_NFLOG_MANAGED, CONFIG_NFLOG_EXTERNAL };
+
 enum config_namespaces { CONFIG_NAMESPACES_ALL, CONFIG_NAMESPACES_HOST };
 
 /* Bits of attribution.methods. */
@@ -77,6 +79,13 @@ struct config_processes {
 	bool delay_accounting;
 	bool command_line;
 	bool package_names;
+};
+
+struct config_nflog {
+	bool enable;
+	uint32_t group;
+	uint32_t packets; /* of each flow and direction; 0: every one */
+	enum config_nflog_rules rules;
 };
 
 /* "to:", taken apart: "udp://host:port", "tcp://host:port", "tls://host:port", "file:///path",
@@ -150,6 +159,7 @@ struct config {
 	struct config_conntrack conntrack;
 	struct config_attribution attribution;
 	struct config_processes processes;
+	struct config_nflog nflog;
 	struct config_exporter *exporters;
 	size_t exporter_count;
 	struct config_control control;

@@ -9,6 +9,7 @@
 
 /* Words are kept through a pointer to int. */
 _Static_assert(sizeof(enum config_tcp_end) == sizeof(int), "enum of the size of int");
+_Static_assert(sizeof(enum config_nflog_rules) == sizeof(int), "enum of the size of int");
 _Static_assert(sizeof(enum config_exporter_type) == sizeof(int), "enum of the size of int");
 _Static_assert(sizeof(enum config_report) == sizeof(int), "enum of the size of int");
 
@@ -20,6 +21,9 @@ static const struct config_word activations[] = {
 
 static const struct config_word methods[] = {
 	{"trace", CONFIG_METHOD_TRACE}, {"sock_diag", CONFIG_METHOD_SOCK_DIAG}, {NULL, 0}};
+
+static const struct config_word nflog_rules[] = {
+	{"managed", CONFIG_NFLOG_MANAGED}, {"external", CONFIG_NFLOG_EXTERNAL}, {NULL, 0}};
 
 static const struct config_word namespaces[] = {
 	{"all", CONFIG_NAMESPACES_ALL}, {"host", CONFIG_NAMESPACES_HOST}, {NULL, 0}};
@@ -148,6 +152,24 @@ const struct config_key config_keys[] = {
 
 	{KEY(processes, package_names, "package_names", BOOL), .default_text = "true",
 	 .comment = "Tell the distribution package of an executable, out of dpkg's lists."},
+
+	{KEY(nflog, enable, "enable", BOOL), .default_text = "false",
+	 .comment =
+		 "Read the heads of logged packets (NFLOG): interfaces, MACs, VLAN, TOS, TTL, TCP "
+		 "flags,\n"
+		 "latencies, and flows that nothing tracks. See docs/nflog.md."},
+	{KEY(nflog, group, "group", COUNT), .default_text = "32", .least = "0", .most = "65535",
+	 .comment = "The NFLOG group; one program at a time can listen to it."},
+	{KEY(nflog, packets, "packets", COUNT), .default_text = "8", .least = "0",
+	 .most = "1000000", .unit = "packets",
+	 .comment =
+		 "The first so many of each flow and direction; 0 is every packet. Those of flows "
+		 "that\n"
+		 "nothing tracks are all read, for nobody else counts them."},
+	{KEY(nflog, rules, "rules", WORD), .default_text = "managed", .words = nflog_rules,
+	 .comment =
+		 "managed: an nft table of our own, which disappears with the daemon, logs them.\n"
+		 "external: rules of yours do."},
 
 	{EXPORTER_KEY(name, "name", TEXT),
 	 .comment =
@@ -293,6 +315,7 @@ const struct config_section config_sections[] = {
 	{"conntrack", "The kernel's connection tracking, which tells of the flows.", false},
 	{"attribution", "Which process is behind a flow.", false},
 	{"processes", "What the processes used while their flows lasted.", false},
+	{"nflog", "Packets, where they tell more than connection tracking does.", false},
 	{"exporters", "Where the records go: a list, one entry an exporter.", true},
 	{"control", "What the daemon tells of itself while it runs.", false},
 	{"log", "The daemon's own messages.", false},

@@ -258,6 +258,10 @@ static int handle_message(struct reading *reading, const struct nlmsghdr *messag
 		reading->finished = true;
 		return read_error(message);
 	case NLMSG_DONE:
+		/* Nobody asked: the end of a batch of NFLOG, which carries a header of the family
+		 * and no errno (__nfulnl_send(), net/netfilter/nfnetlink_log.c). */
+		if (!reading->sequence)
+			return 0;
 		reading->finished = true;
 		/* A dump that failed half way tells its errno here. */
 		if (mnl_nlmsg_get_payload_len(message) >= sizeof(int)) {

@@ -98,10 +98,11 @@ static void check_build(struct host_report *report)
 unsigned host_check(const struct config *config, FILE *out)
 {
 	static void (*const checks[])(struct host_report *) = {
-		read_capabilities,	   check_rights,       check_build,
-		host_check_tracking,	   host_check_sysctls, host_check_conntrack_fill,
-		host_check_receive_buffer, host_check_trace,   host_check_socket_lookup,
-		host_check_taskstats,	   host_check_proc,    host_check_namespaces,
+		read_capabilities,	   check_rights,	 check_build,
+		host_check_tracking,	   host_check_sysctls,	 host_check_conntrack_fill,
+		host_check_receive_buffer, host_check_trace,	 host_check_socket_lookup,
+		host_check_nflog,	   host_check_taskstats, host_check_proc,
+		host_check_namespaces,
 	};
 	cleanup_close int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct host_report report = {.config = config, .out = out, .proc_fd = proc_fd};

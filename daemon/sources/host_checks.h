@@ -20,5 +20,8 @@ void host_check_taskstats(struct host_report *report);
 void host_check_proc(struct host_report *report);
 void host_check_namespaces(struct host_report *report);
 
+/* host_check_nflog.c */
+void host_check_nflog(struct host_report *report);
+
 /* host_check_trace.c */
 void host_check_trace(struct host_report *report);

@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/if_ether.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <net/if_arp.h>
@@ -30,6 +31,7 @@ struct reading {
 	struct packet_event event;
 	const uint8_t *payload, *link;
 	size_t payload_bytes, link_bytes;
+	uint8_t hook;
 	uint16_t hardware_protocol, hardware_type, vlan;
 	uint64_t wall_ns;
 	const struct nlattr *conntrack;
@@ -72,6 +74,7 @@ static bool read_packet_header(const struct nlattr *attribute, struct reading *r
 	if (!copy_value(attribute, &header, sizeof(header)))
 		return false;
 	reading->hardware_protocol = be16toh(header.hw_protocol);
+	reading->hook = header.hook;
 	return true;
 }
 
@@ -200,7 +203,7 @@ static void take_time(struct reading *reading, const struct nflog_parse_context 
 	    __builtin_sub_overflow((int64_t)reading->wall_ns, context->wall_offset_ns, &ns) ||
 	    ns <= 0 || (uint64_t)ns + OLDEST_NS < context->now_ns)
 		return;
-	event->has_exact_time = true;
+	event->clock = PACKET_CLOCK_STAMPED;
 	if ((uint64_t)ns < context->now_ns)
 		event->when_ns = (uint64_t)ns;
 }
@@ -221,7 +224,8 @@ static void take_own_prefix(struct packet_event *event)
 			event->tracking = PACKET_IS_UNTRACKED;
 			break;
 		case NFLOG_LETTER_PROMPT:
-			event->has_exact_time = true;
+			if (event->clock == PACKET_CLOCK_VAGUE)
+				event->clock = PACKET_CLOCK_PROMPT;
 			break;
 		}
 	}
@@ -240,6 +244,15 @@ static void take_conntrack(struct reading *reading, const struct nflog_parse_con
 	} else if (context->has_conntrack && event->tracking == PACKET_TRACKING_UNKNOWN) {
 		event->tracking = PACKET_IS_UNTRACKED;
 	}
+}
+
+static void take_hook(struct reading *reading, uint8_t family)
+{
+	/* Other families count their hooks otherwise. */
+	if (family != AF_INET && family != AF_INET6)
+		return;
+	reading->event.is_sent_here = reading->hook == NF_INET_LOCAL_OUT;
+	reading->event.is_received_here = reading->hook == NF_INET_LOCAL_IN;
 }
 
 static uint16_t get_protocol(const struct nfgenmsg *header, const struct reading *reading)
@@ -268,6 +281,7 @@ int nflog_parse(const struct nlmsghdr *message, const struct nflog_parse_context
 	}
 	fault = packet_parse(get_protocol(header, &reading), reading.payload, reading.payload_bytes,
 			     &reading.event.packet);
+	take_hook(&reading, header->nfgen_family);
 	take_link(&reading);
 	if (reading.vlan)
 		reading.event.packet.vlan = reading.vlan;

@@ -24,7 +24,7 @@ enum { NFT_TABLE_TAKEN = 1 };
 /* Makes the table, in one transaction, or takes over one that a killed daemon left (with the rules that it
  * has). 0; NFT_TABLE_TAKEN; -EOPNOTSUPP where the program was built without libnftables; -ENOMEM; -EIO
  * where the kernel or libnftables refused, with libnftables' own words added to "reason" (no line feed).
- * The texts of "content" must live as long as the table. */
+ * The name and the comment must live as long as the table. */
 int nft_table_new(const struct nft_table_content *content, struct nft_table **ret,
 		  struct buffer *reason);
 /* Takes over the table that a killed daemon left, and makes none: 0, or -ENOENT where there is no such
