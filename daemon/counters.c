@@ -25,6 +25,8 @@ enum source {
 	SOURCE_CONNTRACK,
 	SOURCE_SOCKET_END,
 	SOURCE_ENDED_SOCKETS,
+	SOURCE_NFLOG,
+	SOURCE_PACKETS,
 	SOURCE_TRACE,
 	SOURCE_ATTRIBUTION,
 	SOURCE_PROCESSES,
@@ -47,6 +49,11 @@ static const char *get_reason(unsigned number)
 	return number == OWNERSHIP_REASON_NONE
 		       ? NULL
 		       : ownership_reason_name((enum ownership_reason)number);
+}
+
+static const char *get_fault(unsigned number)
+{
+	return number == PACKET_FINE ? NULL : packet_fault_get_name((enum packet_fault)number);
 }
 
 static const char *get_end_reason(unsigned number)
@@ -93,6 +100,14 @@ static const char *get_end_reason(unsigned number)
 	{                                                                                          \
 		ROW("sockets", ENDED_SOCKETS, struct ended_sockets_counters, name, #name, kind,    \
 		    help)                                                                          \
+	}
+#define NFLOG(name, kind, help)                                                                    \
+	{                                                                                          \
+		ROW("nflog", NFLOG, struct nflog_counters, name, #name, kind, help)                \
+	}
+#define PACKETS(name, kind, help)                                                                  \
+	{                                                                                          \
+		ROW("packets", PACKETS, struct packets_counters, name, #name, kind, help)          \
 	}
 #define TRACE(name, kind, help)                                                                    \
 	{                                                                                          \
@@ -190,6 +205,24 @@ static const struct statistic rows[] = {
 	ENDED_SOCKETS(ambiguous, COUNTER, "... of several namespaces, left out."),
 	ENDED_SOCKETS(expired, COUNTER, "... that no record asked for."),
 	ENDED_SOCKETS(forgotten, LOSS, "... that had to make room."),
+	NFLOG(packets, COUNTER, "Logged packets that were read."),
+	NFLOG(lost, LOSS, "Logged packets that were lost on their way from the kernel."),
+	NFLOG(overruns, LOSS, "Times that the kernel found the receive buffer full."),
+	{ROW("nflog", NFLOG, struct nflog_counters, faults, "faults", LOSS,
+	     "Logged packets that could not be read, by what was wrong with them."),
+	 LABELS("fault", get_fault, PACKET_FAULTS)},
+	NFLOG(malformed, LOSS, "Messages that could not be read."),
+	NFLOG(receive_errors, LOSS, "Errors of the socket other than overruns."),
+
+	PACKETS(matched, COUNTER, "Packets of flows that conntrack tells."),
+	PACKETS(of_own_flows, COUNTER, "Packets of flows that nothing tracks."),
+	PACKETS(flows, COUNTER, "Flows made from packets alone."),
+	PACKETS(icmp_errors, COUNTER, "ICMP errors about packets of flows."),
+	PACKETS(other_icmp, COUNTER, "ICMP that neither asks nor answers (neighbours, routers)."),
+	PACKETS(stray_fragments, LOSS, "Fragments without their first one."),
+	PACKETS(late, LOSS, "Packets behind the end of their connection."),
+	PACKETS(foreign, COUNTER, "Packets of tracked flows that are not in the table."),
+	PACKETS(dropped, LOSS, "Packets for whose flow there was no room."),
 
 	TRACE(records, COUNTER, "Records of tracepoints that were read."),
 	TRACE(sockets, COUNTER, "... that told of a socket."),
@@ -401,6 +434,8 @@ const struct statistics *counters_read(struct counters *counters,
 	sources[SOURCE_SOCKET_END] =
 		parts->socket_end ? socket_end_get_counters(parts->socket_end) : NULL;
 	sources[SOURCE_ENDED_SOCKETS] = pipeline_get_socket_counters(parts->pipeline);
+	sources[SOURCE_NFLOG] = packets_get_nflog_counters(parts->packets);
+	sources[SOURCE_PACKETS] = packets_get_counters(parts->packets);
 	sources[SOURCE_TRACE] = parts->trace ? trace_get_counters(parts->trace) : NULL;
 	sources[SOURCE_ATTRIBUTION] = attribution_get_counters(parts->attribution);
 	sources[SOURCE_PROCESSES] = process_table_get_counters(parts->processes);

@@ -9,6 +9,7 @@
 
 #include "attribution/attribution.h"
 #include "export/exporter.h"
+#include "packets.h"
 #include "pipeline.h"
 #include "process/process_table.h"
 #include "runtime/control.h"
@@ -36,6 +37,7 @@ struct counters_parts {
 	struct pipeline *pipeline;
 	const struct conntrack *conntrack;
 	const struct socket_end *socket_end;
+	const struct packets *packets;
 	struct trace *trace;
 	const struct attribution *attribution;
 	struct process_table *processes;

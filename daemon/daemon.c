@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "export/exporter.h"
+#include "packets.h"
 #include "pipeline.h"
 #include "process/process_table.h"
 #include "reporting.h"
@@ -60,6 +61,7 @@ struct daemon {
 	size_t exporter_count;
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
+	struct packets *packets; /* NULL: not wanted, or not to be had */
 	struct reporting *reporting;
 	struct loop_source *sweep_timer, *sample_timer, *attribution_timer, *stop_timer;
 	struct loop_source *address_source, *exit_source;
@@ -93,6 +95,7 @@ static uint64_t sweep_interval_ns(const struct config *config)
 
 static void stop(struct daemon *daemon)
 {
+	packets_finish(daemon->packets);
 	pipeline_flush(daemon->pipeline);
 	loop_stop(daemon->loop, 0);
 }
@@ -468,6 +471,24 @@ static int open_pipeline(struct daemon *daemon)
 	return pipeline_new(daemon->config, &parts, &daemon->pipeline);
 }
 
+static int open_packets(struct daemon *daemon)
+{
+	const struct prerequisites_state *state = prerequisites_get_state(daemon->prerequisites);
+	struct packets_options options = {
+		.config = daemon->config,
+		.loop = daemon->loop,
+		.pipeline = daemon->pipeline,
+		.conntrack = daemon->conntrack,
+		.may_track = state->is_tracking ||
+			     daemon->config->conntrack.activate == CONFIG_ACTIVATE_AUTO,
+	};
+	int r = packets_new(&options, &daemon->packets);
+
+	if (r == 0)
+		pipeline_set_packets(daemon->pipeline, daemon->packets);
+	return r;
+}
+
 static int open_reporting(struct daemon *daemon)
 {
 	struct counters_parts parts = {
@@ -475,6 +496,7 @@ static int open_reporting(struct daemon *daemon)
 		.pipeline = daemon->pipeline,
 		.conntrack = daemon->conntrack,
 		.socket_end = daemon->socket_end,
+		.packets = daemon->packets,
 		.trace = daemon->trace,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
@@ -549,6 +571,9 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	r = open_conntrack(daemon);
 	if (r < 0)
 		return r;
+	r = open_packets(daemon);
+	if (r < 0)
+		return r;
 	return open_reporting(daemon);
 }
 
@@ -592,6 +617,7 @@ void daemon_free(struct daemon *daemon)
 	conntrack_free(daemon->conntrack);
 	socket_end_free(daemon->socket_end);
 	pipeline_free(daemon->pipeline);
+	packets_free(daemon->packets); /* behind the flows, which leave it one by one */
 	trace_free(daemon->trace);
 	attribution_free(daemon->attribution);
 	proc_connector_close(daemon->proc_connector);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "flow/flow_filter.h"
 #include "flow/flow_queue.h"
+#include "packets.h"
 #include "process/inspect.h"
 #include "process/network_use.h"
 #include "record_builder.h"
@@ -48,6 +49,7 @@ struct pipeline {
 	struct conntrack *conntrack;
 	struct socket_end *socket_end;
 	struct ended_sockets ended_sockets;
+	struct packets *packets; /* NULL: there are none */
 	struct loop_source *queue_timer;
 	struct flow_queue retries[RETRY_STAGES];
 	struct flow_queue closing;
@@ -360,7 +362,7 @@ static void report_closed(struct pipeline *pipeline, struct flow *flow)
 		.when_ns = flow->last_seen_ns,
 	};
 
-	if (!pipeline->conntrack ||
+	if (flow->is_from_packets || !pipeline->conntrack ||
 	    conntrack_query(pipeline->conntrack, &flow->key, flow->conntrack_id) == 0)
 		flow_table_handle_event(pipeline->flows, &closed);
 }
@@ -449,6 +451,7 @@ static void on_flow_open(void *userdata, struct flow *flow)
 	struct pipeline *pipeline = userdata;
 	uint64_t now_ns = clock_now_ns();
 
+	packets_on_open(pipeline->packets, flow);
 	ask_for_owner(pipeline, flow, &flow->src, false, now_ns);
 	ask_for_owner(pipeline, flow, &flow->dst, false, now_ns);
 	if (flow->key.protocol == IPPROTO_TCP) {
@@ -465,6 +468,7 @@ static void on_flow_close(void *userdata, struct flow *flow)
 {
 	struct pipeline *pipeline = userdata;
 
+	packets_on_close(pipeline->packets, flow);
 	drop_owner(pipeline, &flow->src);
 	drop_owner(pipeline, &flow->dst);
 }
@@ -561,6 +565,7 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 				  (report->is_last && report->reason == FLOW_END_DETECTED &&
 				   flow->key.protocol == IPPROTO_TCP),
 			  now_ns);
+	packets_tell_users(pipeline->packets, flow);
 	align_base(&flow->src, flow->start_ns);
 	align_base(&flow->dst, flow->start_ns);
 	describe_end(pipeline, flow, &flow->src, report->end_ns, now_ns, &src);
@@ -570,6 +575,7 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 		take_quality(pipeline, flow, false, &dst);
 	}
 	record_builder_build(flow, report, &src, &dst, clock_wall_offset_ns(), &record);
+	packets_describe(pipeline->packets, flow, &record);
 	pipeline->counters.records++;
 	count_end(pipeline, &flow->src);
 	count_end(pipeline, &flow->dst);
@@ -594,7 +600,8 @@ static void on_connection_closed(struct pipeline *pipeline, const struct flow_ev
 	if (pipeline->config.report_tcp_end != CONFIG_TCP_END_CLOSE || !flow)
 		return;
 	flow->tcp_state = event->tcp_state;
-	flow->last_seen_ns = event->when_ns;
+	if (!event->is_from_packets) /* "when" is now, the packet was before */
+		flow->last_seen_ns = event->when_ns;
 	ends[0] = &flow->src;
 	ends[1] = &flow->dst;
 	for (size_t i = 0; i < array_length(ends); i++)
@@ -674,6 +681,11 @@ void pipeline_set_socket_end(struct pipeline *pipeline, struct socket_end *socke
 	pipeline->socket_end = socket_end;
 }
 
+void pipeline_set_packets(struct pipeline *pipeline, struct packets *packets)
+{
+	pipeline->packets = packets;
+}
+
 void pipeline_set_on_listed(struct pipeline *pipeline, void (*handler)(void *userdata),
 			    void *userdata)
 {
@@ -750,6 +762,11 @@ void pipeline_free(struct pipeline *pipeline)
 	flow_queue_fini(&pipeline->untold);
 	ended_sockets_fini(&pipeline->ended_sockets);
 	free(pipeline);
+}
+
+struct flow_table *pipeline_get_flow_table(struct pipeline *pipeline)
+{
+	return pipeline->flows;
 }
 
 const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline)

@@ -22,6 +22,7 @@
 #include "sources/socket_end.h"
 #include "sources/trace.h"
 
+struct packets;
 struct pipeline;
 
 struct pipeline_parts {
@@ -58,6 +59,8 @@ void pipeline_set_conntrack(struct pipeline *pipeline, struct conntrack *conntra
  * are made, once it is set. */
 void pipeline_on_socket_end(void *pipeline, const struct socket_end_event *event);
 void pipeline_set_socket_end(struct pipeline *pipeline, struct socket_end *socket_end);
+/* What packets tell goes into the records from then on; NULL: nothing. */
+void pipeline_set_packets(struct pipeline *pipeline, struct packets *packets);
 
 /* Called when a listing has been worked in; NULL: nobody. */
 void pipeline_set_on_listed(struct pipeline *pipeline, void (*on_listed)(void *userdata),
@@ -76,6 +79,7 @@ struct pipeline_description {
 void pipeline_describe_flow(struct pipeline *pipeline, const struct flow *flow, uint64_t now_ns,
 			    struct pipeline_description *ret);
 
+struct flow_table *pipeline_get_flow_table(struct pipeline *pipeline);
 const struct flow_table *pipeline_get_flows(const struct pipeline *pipeline);
 const struct ended_sockets_counters *pipeline_get_socket_counters(const struct pipeline *pipeline);
 const struct pipeline_counters *pipeline_get_counters(const struct pipeline *pipeline);

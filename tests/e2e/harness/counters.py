@@ -8,8 +8,9 @@ class Truth:
     """Counts the packets of one service, by direction, where they enter or leave a namespace: "to"
     is towards the service."""
 
-    def __init__(self, namespace, match_to, match_from, hooks=("prerouting", "postrouting")):
-        self.namespace = namespace
+    def __init__(self, namespace, match_to, match_from, hooks=("prerouting", "postrouting"),
+                 table="truth"):
+        self.namespace, self.table = namespace, table
         chains = "".join(
             f"""chain {hook} {{
                 type filter hook {hook} priority {priority}
@@ -18,7 +19,7 @@ class Truth:
             }}
             """ for hook, priority in (("prerouting", -500), ("postrouting", 500))
             if hook in hooks)
-        namespace.nft(f"table inet truth {{ counter to {{}}\n counter from {{}}\n {chains} }}")
+        namespace.nft(f"table inet {table} {{ counter to {{}}\n counter from {{}}\n {chains} }}")
 
     @classmethod
     def of_port(cls, namespace, protocol, port, **options):
@@ -33,7 +34,7 @@ class Truth:
     def read(self):
         """As a record names it: IN is from the initiator to the service."""
         listing = json.loads(self.namespace.run("nft", "-j", "list", "counters", "table", "inet",
-                                                "truth").stdout)
+                                                self.table).stdout)
         counters = {row["counter"]["name"]: row["counter"] for row in listing["nftables"]
                     if "counter" in row}
         return {"IN_BYTES": counters["to"]["bytes"], "IN_PKTS": counters["to"]["packets"],

@@ -97,7 +97,9 @@ static void test_all_attributes(unused void **state)
 	event = parse(message);
 	assert_int_equal(event.packet.bytes, 38);
 	assert_int_equal(event.packet.key.tuple.dst_port, 2000);
-	assert_true(event.has_exact_time);
+	assert_int_equal(event.clock, PACKET_CLOCK_STAMPED);
+	assert_true(event.is_received_here);
+	assert_false(event.is_sent_here);
 	assert_true(event.when_ns == (NOW_S - 1) * NS_PER_SEC + 250000);
 	assert_true(event.has_source_mac);
 	assert_memory_equal(event.source_mac, "\2\0\0\0\0\12", 6);
@@ -145,11 +147,14 @@ static void test_times(unused void **state)
 {
 	static const struct {
 		uint64_t seconds, microseconds;
-		bool is_exact;
+		enum packet_clock clock;
 	} cases[] = {
-		{WALL_S - 2, 0, true},	  {WALL_S + 5, 0, true /* not in the future */},
-		{WALL_S - 300, 0, false}, {0, 5, false},
-		{UINT64_MAX, 0, false},	  {WALL_S, UINT64_MAX, false},
+		{WALL_S - 2, 0, PACKET_CLOCK_STAMPED},
+		{WALL_S + 5, 0, PACKET_CLOCK_STAMPED /* not in the future */},
+		{WALL_S - 300, 0, PACKET_CLOCK_VAGUE},
+		{0, 5, PACKET_CLOCK_VAGUE},
+		{UINT64_MAX, 0, PACKET_CLOCK_VAGUE},
+		{WALL_S, UINT64_MAX, PACKET_CLOCK_VAGUE},
 	};
 
 	for (size_t i = 0; i < array_length(cases); i++) {
@@ -160,7 +165,7 @@ static void test_times(unused void **state)
 		put_time(message, cases[i].seconds, cases[i].microseconds);
 		put_payload(message);
 		event = parse(message);
-		assert_int_equal(event.has_exact_time, cases[i].is_exact);
+		assert_int_equal(event.clock, cases[i].clock);
 		assert_true(event.when_ns <= context.now_ns);
 		if (i > 0)
 			assert_true(event.when_ns == context.now_ns);
@@ -172,13 +177,14 @@ static void test_own_prefixes(unused void **state)
 	static const struct {
 		const char *prefix;
 		enum packet_tracking tracking;
-		bool is_exact, is_kept;
+		enum packet_clock clock;
+		bool is_kept;
 	} cases[] = {
-		{"procflow/t", PACKET_IS_TRACKED, false, false},
-		{"procflow/u!", PACKET_IS_UNTRACKED, true, false},
-		{"procflow/a", PACKET_TRACKING_UNKNOWN, false, false},
-		{"procflow", PACKET_TRACKING_UNKNOWN, false, true},
-		{"their procflow/t", PACKET_TRACKING_UNKNOWN, false, true},
+		{"procflow/t", PACKET_IS_TRACKED, PACKET_CLOCK_VAGUE, false},
+		{"procflow/u!", PACKET_IS_UNTRACKED, PACKET_CLOCK_PROMPT, false},
+		{"procflow/a", PACKET_TRACKING_UNKNOWN, PACKET_CLOCK_VAGUE, false},
+		{"procflow", PACKET_TRACKING_UNKNOWN, PACKET_CLOCK_VAGUE, true},
+		{"their procflow/t", PACKET_TRACKING_UNKNOWN, PACKET_CLOCK_VAGUE, true},
 	};
 
 	for (size_t i = 0; i < array_length(cases); i++) {
@@ -190,7 +196,7 @@ static void test_own_prefixes(unused void **state)
 		put_payload(message);
 		event = parse(message);
 		assert_int_equal(event.tracking, cases[i].tracking);
-		assert_int_equal(event.has_exact_time, cases[i].is_exact);
+		assert_int_equal(event.clock, cases[i].clock);
 		assert_int_equal(event.prefix.length,
 				 cases[i].is_kept ? strlen(cases[i].prefix) : 0);
 	}
