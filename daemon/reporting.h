@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What the daemon tells of itself while it runs: the control socket. */
+/* What the daemon tells of itself while it runs: the control socket, the metrics, and a line
+ * in the log every ten minutes. */
 
 #include "counters.h"
 #include "runtime/loop.h"

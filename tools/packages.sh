@@ -14,6 +14,7 @@ build  pkg-config                    pkgconf-pkg-config
 build  libcurl4-openssl-dev          libcurl-devel
 build  libjansson-dev                jansson-devel
 build  libcap-ng-dev                 libcap-ng-devel
+build  libmicrohttpd-dev             libmicrohttpd-devel
 build  libmnl-dev                    libmnl-devel
 build  libnetfilter-conntrack-dev    libnetfilter_conntrack-devel
 build  libnetfilter-log-dev          libnetfilter_log-devel
@@ -48,6 +49,7 @@ extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
 extra  openssl                       openssl
 extra  systemd                       systemd
+extra  python3-prometheus-client     python3-prometheus_client
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
 extra  ulogd2-json                   -

@@ -33,6 +33,7 @@ static const struct {
 	[CONFIG_KEY_TEMPLATE] = {"a template", NULL},
 	[CONFIG_KEY_OPTIONS] = {"a mapping", "{compression.codec: zstd}"},
 	[CONFIG_KEY_ADDRESS] = {"an address", "udp://192.0.2.1:4739, file:///path"},
+	[CONFIG_KEY_LISTEN] = {"an address with a port", "127.0.0.1:9477, [::1]:9477, 9477"},
 };
 
 /* "(expected e.g. 500ms, 60s, 5m)" or "(expected auto, never)". */
@@ -192,6 +193,20 @@ static int assign_path(const struct assignment *assignment, const struct config_
 	if (node->text[0] != '/')
 		return refuse(assignment, node, "is not an absolute path");
 	return assign_text(assignment, node);
+}
+
+static int assign_listen(const struct assignment *assignment, const struct config_node *node)
+{
+#ifdef HAVE_LIBMICROHTTPD
+	struct config_listen listen;
+
+	if (config_parse_listen(node->text, &listen) != 0)
+		return refuse(assignment, node, "is no address with a port");
+	*(struct config_listen *)assignment->member = listen;
+	return 0;
+#else
+	return refuse(assignment, node, "cannot be: this was built without libmicrohttpd");
+#endif
 }
 
 static int assign_address(const struct assignment *assignment, const struct config_node *node)
@@ -382,6 +397,7 @@ static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
 	[CONFIG_KEY_NETWORKS] = assign_networks, [CONFIG_KEY_TEXT] = assign_text,
 	[CONFIG_KEY_PATH] = assign_path,	 [CONFIG_KEY_ADDRESS] = assign_address,
 	[CONFIG_KEY_TEMPLATE] = assign_template, [CONFIG_KEY_OPTIONS] = assign_options,
+	[CONFIG_KEY_LISTEN] = assign_listen,
 };
 
 int config_key_assign(const struct config_key *key, const struct config_node *node, void *base,

@@ -144,8 +144,21 @@ struct config_exporter {
 	unsigned line, column; /* where it stands in the file, 0 where it does not */
 };
 
+/* Where to listen: "9477" is 127.0.0.1:9477. */
+struct config_listen {
+	struct ip_address address;
+	uint8_t family; /* enum ip_family; NONE: nowhere */
+	uint16_t port;
+};
+
+struct config_metrics {
+	char *file; /* NULL: none */
+	struct config_listen listen;
+	uint64_t interval_ns; /* of writing the file */
+};
+
 struct config_control {
-	char *socket; /* "": none */
+	char *socket; /* "none": none */
 	char *group;
 };
 
@@ -163,6 +176,7 @@ struct config {
 	struct config_exporter *exporters;
 	size_t exporter_count;
 	struct config_control control;
+	struct config_metrics metrics;
 	struct config_log log;
 };
 

@@ -63,7 +63,8 @@ static void write_section(struct buffer *out, const struct config_section *secti
 			continue;
 		write_comment(out, of_section.comment, key->comment);
 		write_choices(out, of_section.comment, key);
-		write_key(out, &of_section, false, key, key->default_text);
+		write_key(out, &of_section, false, key,
+			  key->default_text ? key->default_text : key->example_text);
 	}
 }
 

@@ -300,9 +300,19 @@ const struct config_key config_keys[] = {
 	 .comment = "At most so much of it; then the oldest makes room, and is counted."},
 
 	{KEY(control, socket, "socket", TEXT), .default_text = "/run/procflow/control.sock",
-	 .comment = "A unix socket for procflow, the client; \"\": none."},
+	 .comment = "A unix socket for procflow, the client; or none."},
 	{KEY(control, group, "group", TEXT), .default_text = "procflow",
 	 .comment = "The members of this group may ask, beside root and the daemon's user."},
+
+	{KEY(metrics, file, "file", PATH),
+	 .example_text = "/var/lib/prometheus/node-exporter/procflow.prom",
+	 .comment = "All counters as text for Prometheus, for the textfile collector of its node "
+		    "exporter."},
+	{KEY(metrics, listen, "listen", LISTEN), .example_text = "127.0.0.1:9477",
+	 .comment = "The same by HTTP, at /metrics, to whoever can connect; a port alone is one of\n"
+		    "127.0.0.1."},
+	{KEY(metrics, interval_ns, "interval", DURATION), .default_text = "15s", .least = "1s",
+	 .most = "1h", .comment = "How often the file is written."},
 
 	{KEY(log, level, "level", WORD), .default_text = "notice", .words = log_levels,
 	 .comment = "The least important lines that are written."},
@@ -318,6 +328,7 @@ const struct config_section config_sections[] = {
 	{"nflog", "Packets, where they tell more than connection tracking does.", false},
 	{"exporters", "Where the records go: a list, one entry an exporter.", true},
 	{"control", "What the daemon tells of itself while it runs.", false},
+	{"metrics", "Its counters, for Prometheus.", false},
 	{"log", "The daemon's own messages.", false},
 };
 

@@ -23,6 +23,7 @@ enum config_key_type {
 	CONFIG_KEY_PATH,     /* char *, absolute */
 	CONFIG_KEY_TEMPLATE, /* char *: one of "words", or names of fields as "%NAME %NAME" */
 	CONFIG_KEY_OPTIONS,  /* struct config_options: a mapping */
+	CONFIG_KEY_LISTEN,   /* struct config_listen */
 	CONFIG_KEY_TYPES,    /* how many there are */
 };
 

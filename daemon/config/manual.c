@@ -33,11 +33,17 @@ static void write_text(struct buffer *out, const char *text)
 }
 
 static const char *const type_names[CONFIG_KEY_TYPES] = {
-	[CONFIG_KEY_DURATION] = "duration",  [CONFIG_KEY_SIZE] = "size",
-	[CONFIG_KEY_COUNT] = "count",	     [CONFIG_KEY_BOOL] = "true | false",
-	[CONFIG_KEY_NETWORKS] = "[network]", [CONFIG_KEY_TEXT] = "text",
-	[CONFIG_KEY_PATH] = "path",	     [CONFIG_KEY_ADDRESS] = "address",
-	[CONFIG_KEY_OPTIONS] = "mapping",    [CONFIG_KEY_TEMPLATE] = "template | fields",
+	[CONFIG_KEY_DURATION] = "duration",
+	[CONFIG_KEY_SIZE] = "size",
+	[CONFIG_KEY_COUNT] = "count",
+	[CONFIG_KEY_BOOL] = "true | false",
+	[CONFIG_KEY_NETWORKS] = "[network]",
+	[CONFIG_KEY_TEXT] = "text",
+	[CONFIG_KEY_PATH] = "path",
+	[CONFIG_KEY_ADDRESS] = "address",
+	[CONFIG_KEY_LISTEN] = "address:port",
+	[CONFIG_KEY_OPTIONS] = "mapping",
+	[CONFIG_KEY_TEMPLATE] = "template | fields",
 };
 
 /* What may stand behind the name. */

@@ -300,3 +300,33 @@ int config_parse_address(const char *text, struct config_address *ret, const cha
 		      "tls://HOST:PORT; http:// or https:// for elasticsearch, kafka://";
 	return CONFIG_VALUE_E_FORM;
 }
+
+int config_parse_listen(const char *text, struct config_listen *ret)
+{
+	const char *colon = strrchr(text, ':');
+	char address[IP_ADDRESS_TEXT_SIZE + 2] = "127.0.0.1";
+	struct config_listen listen;
+	enum ip_family family;
+	size_t length;
+
+	if (parse_port(colon ? colon + 1 : text, &listen.port) != 0)
+		return CONFIG_VALUE_E_FORM;
+	if (colon) {
+		length = (size_t)(colon - text);
+		if (length > 1 && text[0] == '[' && colon[-1] == ']') {
+			text++;
+			length -= 2;
+		} else if (memchr(text, ':', length)) {
+			return CONFIG_VALUE_E_FORM;
+		}
+		if (length == 0 || length >= sizeof(address))
+			return CONFIG_VALUE_E_FORM;
+		memcpy(address, text, length);
+		address[length] = '\0';
+	}
+	if (ip_address_parse(address, &family, &listen.address) < 0)
+		return CONFIG_VALUE_E_FORM;
+	listen.family = (uint8_t)family;
+	*ret = listen;
+	return 0;
+}

@@ -23,6 +23,9 @@ int config_parse_count(const char *text, uint64_t *ret);
 /* true, yes, on, false, no, off, in any case of letters. */
 int config_parse_bool(const char *text, bool *ret);
 
+/* "127.0.0.1:9477", "[::1]:9477", or "9477" for the first: numbers only. 0 or CONFIG_VALUE_E_FORM. */
+int config_parse_listen(const char *text, struct config_listen *ret);
+
 /* "stdout:", "file:///path", "unix:///path", "udp://host", "udp://host:port", "udp://[v6]:port",
  * and so for tcp and tls; port 0 where none is given. 0; -ENOMEM; CONFIG_VALUE_E_FORM, and *ret_reason says to people what is wrong. */
 int config_parse_address(const char *text, struct config_address *ret, const char **ret_reason);

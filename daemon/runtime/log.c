@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/macros.h"
 
-enum { BURST = 10, PLACES = 64 };
+enum { BURST = 10, PLACES = 64, SHOWN = 80 };
 #define INTERVAL_NS (10 * NS_PER_SEC)
 
 /* One place in the source, known by its format string. */
@@ -22,6 +23,7 @@ struct place {
 	enum log_level level;
 	uint64_t since_ns;
 	unsigned written, held_back;
+	char last[SHOWN]; /* of what was held back, its begin */
 };
 
 static struct {
@@ -45,32 +47,54 @@ bool log_is_on(enum log_level level)
 	return level <= sink.level;
 }
 
-static void emit(enum log_level level, const char *module, const char *text)
+/* Modules whose lines begin with the name of the object that they are about ("%s: "), and the journal's
+ * field for that name. */
+static const struct {
+	const char *module, *field;
+} objects[] = {{"export", "EXPORTER"}};
+
+static const char *find_object_field(const char *module, const char *format)
 {
-	if (sink.journal &&
-	    sd_journal_send("MESSAGE=%s: %s", module, text, "PRIORITY=%i", priorities[level],
-			    "MODULE=%s", module, "SYSLOG_IDENTIFIER=procflowd", NULL) >= 0)
+	for (size_t i = 0; i < array_length(objects); i++)
+		if (strcmp(objects[i].module, module) == 0 && strncmp(format, "%s: ", 4) == 0)
+			return objects[i].field;
+	return NULL;
+}
+
+/* "object" as "EXPORTER=name", or NULL. */
+static int send_to_journal(enum log_level level, const char *module, const char *object,
+			   const char *text)
+{
+	return sd_journal_send("MESSAGE=%s: %s", module, text, "PRIORITY=%i", priorities[level],
+			       "MODULE=%s", module, "SYSLOG_IDENTIFIER=procflowd",
+			       object ? "%s" : NULL, object, NULL);
+}
+
+static void emit(enum log_level level, const char *module, const char *object, const char *text)
+{
+	if (sink.journal && send_to_journal(level, module, object, text) >= 0)
 		return;
 	fprintf(stderr, "procflowd: %s: %s\n", module, text);
 }
 
 static void tell_held_back(struct place *place)
 {
-	char text[96];
+	char text[SHOWN + 64];
 
 	if (place->held_back == 0)
 		return;
-	snprintf(text, sizeof(text), "%u more lines like the last of these were held back",
-		 place->held_back);
-	emit(place->level, place->module, text);
+	snprintf(text, sizeof(text), "%u more lines were held back, the last of them \"%s\"",
+		 place->held_back, place->last);
+	emit(place->level, place->module, NULL, text);
 	place->held_back = 0;
 }
 
 /* Whether a line from this place may be written now. Places share slots by their address: two that
  * collide push each other out, which at worst lets a line more through. */
-static bool is_allowed(enum log_level level, const char *module, const char *format)
+static bool is_allowed(enum log_level level, const char *module, const char *format,
+		       struct place **ret)
 {
-	struct place *place = &sink.places[((uintptr_t)format >> 3) % PLACES];
+	struct place *place = *ret = &sink.places[((uintptr_t)format >> 3) % PLACES];
 	uint64_t now_ns = clock_now_ns();
 
 	if (place->format != format || now_ns - place->since_ns >= INTERVAL_NS) {
@@ -100,15 +124,34 @@ void log_flush(void)
 			tell_held_back(&sink.places[i]);
 }
 
+void log_run(uint64_t now_ns)
+{
+	for (size_t i = 0; i < PLACES; i++)
+		if (sink.places[i].format && now_ns - sink.places[i].since_ns >= INTERVAL_NS)
+			tell_held_back(&sink.places[i]);
+}
+
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
-	char text[1024];
+	const char *field;
+	struct place *place = NULL;
+	char text[1024], object[128];
 	va_list arguments;
+	bool is_held_back;
 
-	if (!log_is_on(level) || (level != LOG_LEVEL_DEBUG && !is_allowed(level, module, format)))
+	if (!log_is_on(level))
 		return;
+	is_held_back = level != LOG_LEVEL_DEBUG && !is_allowed(level, module, format, &place);
+	field = find_object_field(module, format);
+	if (field && !is_held_back) {
+		va_start(arguments, format);
+		snprintf(object, sizeof(object), "%s=%s", field, va_arg(arguments, const char *));
+		va_end(arguments);
+	}
 	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
+	vsnprintf(is_held_back ? place->last : text, is_held_back ? SHOWN : sizeof(text), format,
+		  arguments);
 	va_end(arguments);
-	emit(level, module, text);
+	if (!is_held_back)
+		emit(level, module, field ? object : NULL, text);
 }

@@ -5,7 +5,8 @@
  *
  *     procflowd: conntrack: receive buffer enlarged to 32 MiB after an overrun
  *
- * Under systemd a line goes to the journal with MODULE= and PRIORITY=; else to standard error. A
+ * Under systemd a line goes to the journal with MODULE= and PRIORITY=, and those about an exporter with
+ * EXPORTER=; else to standard error. A
  * line that repeats (same place in the source) more than ten times in ten seconds is held back, and
  * their number is told when the ten seconds are over. Library code does not log, its caller does.
  *
@@ -28,6 +29,8 @@ enum log_target { LOG_TARGET_AUTO, LOG_TARGET_JOURNAL, LOG_TARGET_STDERR };
 void log_configure(enum log_level level, enum log_target target);
 /* Whether a line of this level would be written: guards costly arguments. */
 bool log_is_on(enum log_level level);
+/* Tells how many lines were held back, of places that are quiet now; to be called every few seconds. */
+void log_run(uint64_t now_ns);
 /* Tells how many lines were held back so far and not told; called at exit. */
 void log_flush(void);
 

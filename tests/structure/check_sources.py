@@ -26,6 +26,7 @@ LIBRARIES = {
     "libnetfilter_log/": {"sources"},
     "nftables/": {"sources"},
     "yaml.h": {"config"},
+    "microhttpd.h": {"runtime"},
     "systemd/": {"runtime"},
     "traceevent/": {"sources"},
     "openssl/": {"export"},
