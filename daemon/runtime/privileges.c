@@ -36,7 +36,8 @@ static void raise_locked_memory(void)
 #include <cap-ng.h>
 
 /* What each is for stands in systemd/procflow.service.in. */
-static const unsigned running[] = {CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
+static const unsigned running[] = {CAP_NET_ADMIN, CAP_NET_BROADCAST, CAP_SYS_PTRACE,
+				   CAP_DAC_READ_SEARCH};
 
 /* What root has of the file system: directories of the daemon's user, spools, the socket's group. */
 static const unsigned of_root[] = {CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_CHOWN};

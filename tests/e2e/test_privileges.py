@@ -93,7 +93,7 @@ def names_of(mask):
 def test_root_gives_up_what_it_does_not_need(pair, daemon, namespaces, more):
     probed = daemon(pair.probe, {"attribution": {"namespaces": namespaces}}, as_unit=False)
     status = status_of(probed.pid)
-    kept = {"net_admin", "sys_ptrace", "dac_read_search", "perfmon", "dac_override", "fowner",
+    kept = {"net_admin", "net_broadcast", "sys_ptrace", "dac_read_search", "perfmon", "dac_override", "fowner",
             "chown"} | more
     for kind in ("CapPrm", "CapEff"):
         assert names_of(status[kind][0]) == kept & names_of(os_capabilities()), status[kind]
