@@ -267,6 +267,7 @@ static const struct statistic rows[] = {
 	PROCESSES(remembered, GAUGE, "Processes that are remembered for a while."),
 	PROCESSES(acquired, COUNTER, "Processes that were looked at."),
 	PROCESSES(vanished, COUNTER, "... that were gone by then."),
+	PROCESSES(traced, COUNTER, "... of which the records of trace told all the same."),
 	PROCESSES(samples, COUNTER, "Samples of processes."),
 	PROCESSES(sample_errors, LOSS, "Samples that failed."),
 	PROCESSES(samples_shared, COUNTER, "Samples that served several flows."),

@@ -112,13 +112,51 @@ static void take_base(struct pipeline *pipeline, const struct flow *flow, struct
 		set_base(end, &usage);
 }
 
+/* Whoever sent the first packet was recorded before the event was made. */
+static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
+{
+	if (!pipeline->parts.trace || pipeline->drained_ns >= event_ns)
+		return;
+	pipeline->drained_ns = clock_now_ns();
+	trace_drain(pipeline->parts.trace);
+}
+
+/* A single holder that is so again at a look that is this much later did not just pass the connection
+ * on. */
+#define SETTLED_NS (20 * NS_PER_MS)
+
+static bool is_same_process(const struct flow_end *end, const struct ownership *answer)
+{
+	return end->method == OWNERSHIP_SOCK_DIAG && end->process &&
+	       process_get_identity(end->process)->id.pid == answer->process.pid;
+}
+
+/* Who closed a connection that nobody read from may have handed it on before; but not one that held it
+ * alone all the time. */
+static bool is_known_better(const struct flow_end *end, const struct ownership *answer)
+{
+	return answer->method == OWNERSHIP_SHARED && answer->acted_ns && end->is_settled &&
+	       is_same_process(end, answer);
+}
+
 static struct process *acquire(struct pipeline *pipeline, const struct ownership *owner,
 			       uint64_t now_ns)
 {
-	if (owner->process.start_ticks == 0 && owner->acted_ns)
-		return process_table_acquire_at(pipeline->parts.processes, owner->process.pid,
-						owner->acted_ns, now_ns);
-	return process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
+	struct process_trace trace;
+	struct process *process;
+
+	if (owner->process.start_ticks != 0 || !owner->acted_ns)
+		return process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
+	process = process_table_acquire_at(pipeline->parts.processes, owner->process.pid,
+					   owner->acted_ns, now_ns);
+	if (process)
+		return process;
+	/* Its end was recorded before it went. */
+	drain_trace(pipeline, clock_now_ns());
+	if (attribution_find_process(pipeline->parts.attribution, owner->process.pid,
+				     owner->acted_ns, &trace))
+		process = process_table_acquire_traced(pipeline->parts.processes, &trace, now_ns);
+	return process;
 }
 
 static void drop_owner(struct pipeline *pipeline, struct flow_end *end)
@@ -220,33 +258,6 @@ static uint64_t not_before_ns(const struct flow *flow)
 	uint64_t doubt_ns = (uint64_t)flow->start_doubt_us * 1000;
 
 	return doubt_ns && doubt_ns < flow->start_ns ? flow->start_ns - doubt_ns : 0;
-}
-
-/* Whoever sent the first packet was recorded before the event was made. */
-static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
-{
-	if (!pipeline->parts.trace || pipeline->drained_ns >= event_ns)
-		return;
-	pipeline->drained_ns = clock_now_ns();
-	trace_drain(pipeline->parts.trace);
-}
-
-/* A single holder that is so again at a look that is this much later did not just pass the connection
- * on. */
-#define SETTLED_NS (20 * NS_PER_MS)
-
-static bool is_same_process(const struct flow_end *end, const struct ownership *answer)
-{
-	return end->method == OWNERSHIP_SOCK_DIAG && end->process &&
-	       process_get_identity(end->process)->id.pid == answer->process.pid;
-}
-
-/* Who closed a connection that nobody read from may have handed it on before; but not one that held it
- * alone all the time. */
-static bool is_known_better(const struct flow_end *end, const struct ownership *answer)
-{
-	return answer->method == OWNERSHIP_SHARED && answer->acted_ns && end->is_settled &&
-	       is_same_process(end, answer);
 }
 
 static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,

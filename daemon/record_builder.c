@@ -53,11 +53,14 @@ static void add_identity(struct record_end *out, const struct process_identity *
 			 unsigned side, int64_t wall_offset_ns, uint64_t *parts)
 {
 	out->pid = (uint32_t)identity->id.pid;
-	out->uid = identity->uid;
 	out->name = text_from(identity->name);
-	out->user_name = text_from(identity->user_name);
 	out->start_ms = to_epoch_ms(identity->start_ns, wall_offset_ns);
 	*parts |= RECORD_END(side, END_PROCESS);
+	if (identity->user_name) {
+		out->uid = identity->uid;
+		out->user_name = text_from(identity->user_name);
+		*parts |= RECORD_END(side, END_USER);
+	}
 	if (identity->has_executable) {
 		out->executable = text_from(identity->executable);
 		*parts |= RECORD_END(side, END_EXECUTABLE);
@@ -176,7 +179,7 @@ static void add_end(struct record_end *out, const struct flow_end *end,
 	} else if (end->has_uid) {
 		out->uid = end->uid;
 		out->user_name = text_from(process->socket_user_name);
-		*parts |= RECORD_END(side, END_SOCKET_USER);
+		*parts |= RECORD_END(side, END_USER);
 	}
 }
 

@@ -412,6 +412,13 @@ bool attribution_has_address(const struct attribution *attribution, enum ip_fami
 	return local_routes_find(attribution->routes, family, address) != NULL;
 }
 
+bool attribution_find_process(const struct attribution *attribution, pid_t pid, uint64_t when_ns,
+			      struct process_trace *ret)
+{
+	return attribution->trace &&
+	       trace_owner_find_process(attribution->trace, pid, when_ns, ret);
+}
+
 const struct attribution_counters *attribution_get_counters(const struct attribution *attribution)
 {
 	return &attribution->counters;

@@ -85,4 +85,9 @@ void attribution_find_owner(struct attribution *attribution, const struct owners
 bool attribution_has_address(const struct attribution *attribution, enum ip_family family,
 			     const struct ip_address *address);
 
+/* What trace told of the process that acted under "pid" at "when_ns" and has ended since; false where
+ * that is not enough to tell it. For one that was gone before anything else could be learnt. */
+bool attribution_find_process(const struct attribution *attribution, pid_t pid, uint64_t when_ns,
+			      struct process_trace *ret);
+
 const struct attribution_counters *attribution_get_counters(const struct attribution *attribution);

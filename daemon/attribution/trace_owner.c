@@ -336,6 +336,27 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 	return is_doubtful(owner, query->query, &range) ? TRACE_OWNER_DOUBTFUL : TRACE_OWNER_FOUND;
 }
 
+bool trace_owner_find_process(const struct trace_owner *owner, pid_t pid, uint64_t when_ns,
+			      struct process_trace *ret)
+{
+	const struct trace_process *process = trace_processes_find(owner->processes, pid, when_ns);
+	const char *name;
+
+	/* An act is recorded before the end; the last ones, of exit(2) itself, just after. */
+	if (!process || process->start_ns == 0 || process->exit_ns == UINT64_MAX ||
+	    process->exit_ns + TOLERANCE_NS < when_ns)
+		return false;
+	name = trace_process_get_name(process, when_ns);
+	if (name[0] == '\0')
+		return false;
+	*ret = (struct process_trace){.pid = pid,
+				      .parent = process->parent,
+				      .start_ns = process->start_ns,
+				      .exit_ns = process->exit_ns};
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	return true;
+}
+
 const struct ownership_ranges_counters *trace_owner_get_counters(const struct trace_owner *owner)
 {
 	return ownership_ranges_get_counters(owner->ranges);

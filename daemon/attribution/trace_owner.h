@@ -61,4 +61,8 @@ struct trace_owner_query {
 int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
 		     struct ownership *ret);
 
+/* See attribution_find_process(). */
+bool trace_owner_find_process(const struct trace_owner *owner, pid_t pid, uint64_t when_ns,
+			      struct process_trace *ret);
+
 const struct ownership_ranges_counters *trace_owner_get_counters(const struct trace_owner *owner);

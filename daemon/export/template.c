@@ -153,7 +153,7 @@ static struct template_step compile(const struct field *field, uint16_t width, u
 		step.operation = UPTIME_MS;
 		break;
 	case FIELD_KIND_USER:
-		if (!(signature & RECORD_END(RECORD_SRC, END_PROCESS)))
+		if (!(signature & RECORD_END(RECORD_SRC, END_USER)))
 			step.offset = offsetof(struct flow_record, dst.user_name);
 		step.operation = width == FIELD_VARIABLE ? TEXT_VARIABLE : TEXT_FIXED;
 		break;

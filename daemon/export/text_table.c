@@ -151,7 +151,8 @@ static void build_process(struct word *word, const struct text_table *table,
 		add_ascii(word, "]");
 		if (end->method == OWNERSHIP_LISTENER || end->method == OWNERSHIP_SHARED)
 			add_ascii(word, "~");
-		add_user(word, end);
+		if (parts & RECORD_END(side, END_USER))
+			add_user(word, end);
 		return;
 	}
 	if (end->method == OWNERSHIP_REMOTE)
@@ -164,7 +165,7 @@ static void build_process(struct word *word, const struct text_table *table,
 		add_ascii(word, ")");
 	}
 	add_style(word, table, STYLE_END);
-	if (parts & RECORD_END(side, END_SOCKET_USER))
+	if (parts & RECORD_END(side, END_USER))
 		add_user(word, end);
 }
 

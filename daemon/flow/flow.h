@@ -30,7 +30,7 @@ struct flow_end {
 	bool is_provisional : 1;
 	bool has_uid : 1;
 	bool is_settled : 1; /* by sock_diag, and the same at a later look */
-	uint8_t attempts; /* questions asked so far */
+	uint8_t attempts;    /* questions asked so far */
 };
 
 /* Totals as the last record left them. Packets modulo 2^32, because only differences count. */

@@ -42,7 +42,7 @@
 #define RECORD_PREFIX		   RECORD_PART(22)
 
 enum record_end_part {
-	END_PROCESS,	 /* pid, name, uid, user, start */
+	END_PROCESS,	 /* pid, name, start */
 	END_PARENT,	 /* parent's pid */
 	END_PARENT_NAME, /* ... and name: it may have gone before it was asked */
 	END_MEMORY,	 /* actual and peak */
@@ -56,7 +56,7 @@ enum record_end_part {
 	END_PACKAGE,
 	END_COMMAND_LINE,
 	END_REASON,	 /* method none: why */
-	END_SOCKET_USER, /* no process, but the socket's uid is known */
+	END_USER,	 /* uid and user: the process', or without one the socket's */
 	END_PARENT_USER, /* parent's uid and user name */
 	END_PARENT_PACKAGE,
 	END_SOCKET_GROUP, /* no process, but the gid of the socket that sent */

@@ -48,6 +48,13 @@ struct process_id {
 	uint64_t start_ticks; /* /proc/PID/stat field 22: clock ticks since boot */
 };
 
+/* What is known of a process by the records of trace alone. Its user is not. */
+struct process_trace {
+	pid_t pid, parent; /* parent 0: not known */
+	uint64_t start_ns, exit_ns;
+	char name[16];
+};
+
 /* A socket as its owner sees it: "local" is this end. */
 struct socket_tuple {
 	struct ip_address local, remote;

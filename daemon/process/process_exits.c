@@ -198,3 +198,47 @@ struct process *process_exits_find_ended(struct process_table *table, struct pro
 		return read_ended(table, entry, id.start_ticks);
 	return newest;
 }
+
+static bool match_traced(const void *value, const void *key)
+{
+	const struct process *process = value;
+	const struct process_trace *trace = key;
+
+	return process->identity.id.pid == trace->pid && process->is_gone &&
+	       process->identity.start_ns == trace->start_ns;
+}
+
+static struct process *make_traced(struct process_table *table, const struct process_trace *trace,
+				   uint64_t now_ns)
+{
+	struct process_identity identity = {.id.pid = trace->pid, .start_ns = trace->start_ns};
+	struct identity_facts facts = {.lacks_uid = true};
+	struct process *process;
+
+	identity.id.start_ticks = sampler_start_ticks(&table->sampler, trace->start_ns);
+	snprintf(facts.name, sizeof(facts.name), "%s", trace->name);
+	if (trace->parent)
+		identity_read_parent(table->options.proc_fd, trace->parent, identity.id.start_ticks,
+				     &facts);
+	if (facts.has_parent && !facts.has_parent_name)
+		ending_find_parent(table->exit_log, trace->start_ns, now_ns, &facts);
+	process = process_table_make_process(table, &identity, &facts, now_ns);
+	if (!process)
+		return NULL;
+	process->is_gone = process->is_late = true;
+	process->gone_ns = trace->exit_ns < now_ns ? trace->exit_ns : now_ns;
+	if (hash_map_add(&table->map, process_table_hash_pid(table, trace->pid), process) < 0) {
+		process_free(process);
+		return NULL;
+	}
+	return process;
+}
+
+struct process *process_exits_find_traced(struct process_table *table,
+					  const struct process_trace *trace, uint64_t now_ns)
+{
+	struct process *process = hash_map_find(
+		&table->map, process_table_hash_pid(table, trace->pid), match_traced, trace);
+
+	return process ? process : make_traced(table, trace, now_ns);
+}

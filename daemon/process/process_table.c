@@ -249,8 +249,10 @@ struct process *process_table_make_process(struct process_table *table,
 	char name[USER_NAME_SIZE], parent_name[USER_NAME_SIZE];
 	struct process_identity whole = *identity;
 
-	users_find_name(table->users, facts->uid, now_ns, name);
-	whole.user_name = name;
+	if (!facts->lacks_uid) {
+		users_find_name(table->users, facts->uid, now_ns, name);
+		whole.user_name = name;
+	}
 	if (facts->has_parent_uid) {
 		users_find_name(table->users, facts->parent_uid, now_ns, parent_name);
 		whole.parent_user_name = parent_name;
@@ -408,6 +410,20 @@ struct process *process_table_acquire_at(struct process_table *table, pid_t pid,
 	if (process)
 		remember(table, process);
 	return hold_or_miss(table, NULL);
+}
+
+struct process *process_table_acquire_traced(struct process_table *table,
+					     const struct process_trace *trace, uint64_t now_ns)
+{
+	struct process *process;
+
+	table->now_ns = now_ns;
+	process = process_exits_find_traced(table, trace, now_ns);
+	if (!process)
+		return NULL;
+	table->counters.traced++;
+	hold(table, process);
+	return process;
 }
 
 void process_table_release(struct process_table *table, struct process *process)

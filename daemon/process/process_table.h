@@ -31,6 +31,7 @@ struct process_table_options {
 
 struct process_table_counters {
 	uint64_t acquired, vanished; /* found gone when first asked for */
+	uint64_t traced;	     /* ... and known by the records of trace alone */
 	uint64_t samples, sample_errors, samples_shared;
 	uint64_t samples_idle; /* of these: the process had not run, and that was all to be read */
 	uint64_t samples_backwards; /* a counter was below the one before, which was kept */
@@ -50,7 +51,7 @@ struct process_identity {
 	 * else to the clock tick (10 ms) rounded down. So "start_ns >= T" proves that it is younger
 	 * than T, and that all it ever used it used since T. */
 	uint64_t start_ns;
-	const char *name, *user_name;
+	const char *name, *user_name; /* user_name NULL: not known, as uid then */
 	const char *parent_name; /* NULL where the parent is gone, or its number is another's */
 	const char *parent_user_name;  /* NULL: not known, as parent_uid then */
 	const char *parent_executable; /* NULL: not known */
@@ -101,6 +102,10 @@ struct process *process_table_acquire(struct process_table *table, struct proces
  * if it was alive at the time. NULL where neither is. */
 struct process *process_table_acquire_at(struct process_table *table, pid_t pid, uint64_t when_ns,
 					 uint64_t now_ns);
+/* A process that is gone, and of which no exit record came: it lived as "trace" tells, and that is all
+ * that is known of it but for its parent. NULL without memory. */
+struct process *process_table_acquire_traced(struct process_table *table,
+					     const struct process_trace *trace, uint64_t now_ns);
 /* Accepts NULL. */
 void process_table_release(struct process_table *table, struct process *process);
 

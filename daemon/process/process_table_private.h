@@ -53,5 +53,8 @@ void process_table_settle(struct process *process, uint64_t now_ns);
 void process_exits_read(struct process_table *table, uint64_t now_ns);
 /* Who ran under the pid last: remembered here, or by an exit record that came later. NULL where
  * nobody is known; not held yet. */
+/* One that only the records of trace tell of; NULL without memory. Not held yet. */
+struct process *process_exits_find_traced(struct process_table *table,
+					  const struct process_trace *trace, uint64_t now_ns);
 struct process *process_exits_find_ended(struct process_table *table, struct process_id id,
 					 uint64_t now_ns);

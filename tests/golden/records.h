@@ -71,7 +71,7 @@ static inline void records_set_process(struct flow_record *record, unsigned side
 {
 	struct record_end *end = side == RECORD_SRC ? &record->src : &record->dst;
 
-	record->parts |= RECORD_END(side, END_PROCESS);
+	record->parts |= RECORD_END(side, END_PROCESS) | RECORD_END(side, END_USER);
 	end->method = OWNERSHIP_TRACE;
 	end->pid = pid;
 	end->name = text_from(name);
@@ -190,7 +190,7 @@ static inline struct flow_record records_make_unknown(void)
 
 	records_set_counters(&record, 2300, 4, 1900000, 1300);
 	record.parts |=
-		RECORD_END(RECORD_SRC, END_REASON) | RECORD_END(RECORD_SRC, END_SOCKET_USER);
+		RECORD_END(RECORD_SRC, END_REASON) | RECORD_END(RECORD_SRC, END_USER);
 	record.src.method = OWNERSHIP_NONE;
 	record.src.reason = OWNERSHIP_REASON_EXITED;
 	record.src.uid = 1000;

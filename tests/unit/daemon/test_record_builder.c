@@ -182,9 +182,25 @@ static void socket_without_a_process_has_a_user(unused void **state)
 	record = build(&scene);
 	assert_int_equal(record.dst.uid, 33);
 	assert_int_equal(record.dst.user_name.length, strlen("www-data"));
-	assert_true(record.parts & RECORD_END(RECORD_DST, END_SOCKET_USER));
+	assert_true(record.parts & RECORD_END(RECORD_DST, END_USER));
 	assert_true(record.parts & RECORD_END(RECORD_DST, END_REASON));
 	assert_false(record.parts & RECORD_END(RECORD_DST, END_PROCESS));
+}
+
+static void process_that_only_trace_knows_has_no_user(unused void **state)
+{
+	struct process_identity traced = identity;
+	struct scene scene = make_scene();
+	struct flow_record record;
+
+	assert_true(build(&scene).parts & RECORD_END(RECORD_SRC, END_USER));
+	traced.user_name = NULL;
+	scene.src = (struct record_process){.identity = &traced};
+	record = build(&scene);
+	assert_true(record.parts & RECORD_END(RECORD_SRC, END_PROCESS));
+	assert_false(record.parts & RECORD_END(RECORD_SRC, END_USER));
+	assert_false(record.parts & RECORD_END(RECORD_SRC, END_USAGE));
+	assert_false(record.parts & RECORD_END(RECORD_SRC, END_MEMORY));
 }
 
 static void icmp_has_type_and_code(unused void **state)
@@ -240,6 +256,7 @@ int main(void)
 		cmocka_unit_test(faults_beyond_32_bits),
 		cmocka_unit_test(wall_time_is_added_at_the_end),
 		cmocka_unit_test(socket_without_a_process_has_a_user),
+		cmocka_unit_test(process_that_only_trace_knows_has_no_user),
 		cmocka_unit_test(icmp_has_type_and_code),
 		cmocka_unit_test(quality_of_a_connection),
 	};

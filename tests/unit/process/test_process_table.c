@@ -5,6 +5,7 @@
 
 #include "process/process_table.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -87,6 +88,42 @@ static void identity_is_read_once(void **state)
 	assert_string_equal(identity->parent_name, "shell");
 	assert_true(identity->has_executable && identity->executable_deleted);
 	assert_string_equal(identity->executable, "/opt/x");
+	process_table_release(fixture->table, process);
+}
+
+static void what_trace_alone_tells_is_taken(void **state)
+{
+	struct fixture *fixture = *state;
+	struct process_trace trace = {
+		.pid = 42, .parent = 7, .start_ns = AT(3), .exit_ns = AT(4), .name = "brief"};
+	const struct process_identity *identity;
+	struct process *process, *again;
+	struct process_usage usage;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 7, .comm = "shell", .start_ticks = 100});
+	assert_null(process_table_acquire_at(fixture->table, 42, AT(3.5), AT(5)));
+	process = process_table_acquire_traced(fixture->table, &trace, AT(5));
+	assert_non_null(process);
+	identity = process_get_identity(process);
+	assert_int_equal(identity->id.pid, 42);
+	assert_int_equal(identity->start_ns, AT(3));
+	assert_string_equal(identity->name, "brief");
+	assert_null(identity->user_name);
+	assert_false(identity->has_executable);
+	assert_int_equal(identity->parent_pid, 7);
+	assert_string_equal(identity->parent_name, "shell");
+	assert_int_equal(process_table_sample(fixture->table, process, AT(5), AT(5), &usage),
+			 -ENODATA);
+	/* The same life once more, and the next of its pid. */
+	again = process_table_acquire_traced(fixture->table, &trace, AT(5));
+	assert_ptr_equal(again, process);
+	process_table_release(fixture->table, again);
+	trace.start_ns = AT(4.5);
+	again = process_table_acquire_traced(fixture->table, &trace, AT(5));
+	assert_ptr_not_equal(again, process);
+	assert_int_equal(process_table_get_counters(fixture->table)->traced, 3);
+	process_table_release(fixture->table, again);
 	process_table_release(fixture->table, process);
 }
 
@@ -661,6 +698,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #define with_proc(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		with_proc(identity_is_read_once),
+		with_proc(what_trace_alone_tells_is_taken),
 		with_proc(where_it_belongs_is_read_with_it),
 		with_proc(cgroup_is_read_anew_after_an_exec),
 		with_proc(parent_is_named_only_if_it_is_older),
