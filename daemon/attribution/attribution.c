@@ -185,15 +185,32 @@ static void set_none(struct ownership *answer, enum ownership_reason reason, boo
 				     .is_provisional = is_provisional};
 }
 
-static bool find_by_trace(struct attribution *attribution, const struct ownership_query *query,
-			  const struct place *place, uint64_t now_ns, struct ownership *ret,
-			  bool *is_doubtful)
+static struct trace_owner_query to_trace_query(const struct ownership_query *query,
+					       const struct place *place, uint64_t now_ns)
 {
-	struct trace_owner_query question = {
+	return (struct trace_owner_query){
 		.query = query,
 		.now_ns = now_ns,
 		.netns = place->namespace ? network_namespace_get_inode(place->namespace) : 0,
 		.is_only_owner = place->namespace && place->is_only_one};
+}
+
+/* A scanner writes its TCP packets itself: there is no socket of that tuple at all. */
+static bool find_own_header(struct attribution *attribution, const struct ownership_query *query,
+			    const struct place *place, uint64_t now_ns, struct ownership *ret)
+{
+	struct trace_owner_query question = to_trace_query(query, place, now_ns);
+
+	question.is_own_header = true;
+	return attribution->trace && query->initiator && query->socket.protocol != IPPROTO_UDP &&
+	       trace_owner_find(attribution->trace, &question, ret) == TRACE_OWNER_FOUND;
+}
+
+static bool find_by_trace(struct attribution *attribution, const struct ownership_query *query,
+			  const struct place *place, uint64_t now_ns, struct ownership *ret,
+			  bool *is_doubtful)
+{
+	struct trace_owner_query question = to_trace_query(query, place, now_ns);
 	int r = trace_owner_find(attribution->trace, &question, ret);
 
 	if (r == TRACE_OWNER_LOST)
@@ -212,11 +229,14 @@ static void merge_doubtful(const struct ownership *holder, struct ownership *ret
 }
 
 /* Over IPv6 the source port is recorded only when the connection is made, which the first packet's
- * event does not wait for; and who answers one is recorded when it is closed. */
+ * event does not wait for; and who answers one is recorded when it is closed. Without ports several may
+ * have sent before the event was read; when the flow began is known exactly at its end. */
 static bool may_trace_tell_later(const struct ownership_query *query, uint64_t now_ns)
 {
-	if (query->socket.protocol != IPPROTO_TCP)
+	if (query->socket.protocol == IPPROTO_UDP)
 		return false;
+	if (query->socket.protocol != IPPROTO_TCP)
+		return query->initiator && query->not_before_ns;
 	return query->initiator ? query->socket.family == IP_FAMILY_V6 &&
 					  now_ns < query->when_ns + CONNECT_NS
 				: true;
@@ -274,6 +294,9 @@ static void find_at(struct attribution *attribution, const struct ownership_quer
 		merge_doubtful(&holder, ret);
 		return;
 	}
+	if (holder.reason == OWNERSHIP_REASON_CLOSED &&
+	    find_own_header(attribution, query, place, now_ns, ret))
+		return;
 	*ret = holder;
 	if (attribution->trace && may_trace_tell_later(query, now_ns))
 		ret->is_provisional = true;

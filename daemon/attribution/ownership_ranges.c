@@ -10,12 +10,14 @@
 
 #include "attribution/lost_spans.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/hash_map.h"
 #include "base/list.h"
 #include "base/slab.h"
 
 enum { MOST_READERS = 16 }; /* looked at */
+#define PORTLESS_GAP_NS (10 * NS_PER_MS)
 
 /* The local address is no part of it: an unbound UDP socket is recorded before it has one. */
 struct key {
@@ -207,9 +209,23 @@ static void note_kind(struct ownership_act *act, const struct socket_event *even
 		act->has_begun = true;
 }
 
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+/* Without ports several processes act on one key at a time, and what lies between two acts of one of them
+ * is not its own. */
+static bool is_too_late(const struct range *range, const struct socket_event *event)
+{
+	return !has_ports(range->key.protocol) && event->when_ns > range->act.last_ns &&
+	       event->when_ns - range->act.last_ns > PORTLESS_GAP_NS;
+}
+
 static bool is_same_owner(const struct range *range, const struct socket_event *event)
 {
-	return range->act.pid == event->pid && range->closed_ns >= event->when_ns &&
+	return !is_too_late(range, event) && range->act.pid == event->pid &&
+	       range->closed_ns >= event->when_ns &&
 	       range->act.socket_address == event->socket_address;
 }
 
@@ -312,8 +328,11 @@ static bool is_whole(const struct socket_event *event)
 {
 	const struct socket_tuple *socket = &event->socket;
 
-	return event->is_proof && event->pid > 0 && socket->local_port != 0 &&
-	       socket->remote_port != 0 && !ip_address_is_zero(&socket->remote) &&
+	if (!event->is_proof || event->pid <= 0 || ip_address_is_zero(&socket->remote))
+		return false;
+	if (!has_ports(socket->protocol))
+		return true;
+	return socket->local_port != 0 && socket->remote_port != 0 &&
 	       (socket->protocol == IPPROTO_UDP || !ip_address_is_zero(&socket->local));
 }
 
@@ -397,6 +416,16 @@ static const struct range *choose(const struct ownership_ranges *ranges,
 	return candidates.after;
 }
 
+static struct ownership_range to_answer(const struct range *range)
+{
+	return (struct ownership_range){
+		.ownership = {.method = OWNERSHIP_TRACE, .process.pid = range->act.pid},
+		.from_ns = range->act.first_ns,
+		.until_ns = range->closed_ns,
+		.last_ns = range->act.last_ns,
+	};
+}
+
 int ownership_ranges_find(struct ownership_ranges *ranges,
 			  const struct ownership_ranges_query *query, struct ownership_range *ret)
 {
@@ -420,12 +449,38 @@ int ownership_ranges_find(struct ownership_ranges *ranges,
 		return -ENOENT;
 	}
 	ranges->counters.found++;
-	*ret = (struct ownership_range){
-		.ownership = {.method = OWNERSHIP_TRACE, .process.pid = range->act.pid},
-		.from_ns = range->act.first_ns,
-		.until_ns = range->closed_ns,
-		.last_ns = range->act.last_ns,
-	};
+	*ret = to_answer(range);
+	return 0;
+}
+
+int ownership_ranges_find_only(struct ownership_ranges *ranges,
+			       const struct ownership_ranges_query *query,
+			       struct ownership_range *ret)
+{
+	uint64_t tolerance_ns = ranges->options.tolerance_ns;
+	uint64_t from_ns =
+		query->earliest_ns > tolerance_ns ? query->earliest_ns - tolerance_ns : 0;
+	uint64_t until_ns = add_saturated(query->latest_ns, tolerance_ns);
+	struct key key = key_from(&query->socket);
+	const struct range *only = NULL;
+
+	if (lost_spans_touch(&ranges->lost, from_ns, until_ns)) {
+		ranges->counters.lost++;
+		return OWNERSHIP_RANGES_LOST;
+	}
+	for (const struct range *at = find_newest(ranges, &key); at; at = at->older) {
+		if (at->act.last_ns < from_ns || at->act.first_ns > until_ns || !fits(at, query))
+			continue;
+		if (only && only->act.pid != at->act.pid)
+			return OWNERSHIP_RANGES_SEVERAL;
+		only = at;
+	}
+	if (!only) {
+		ranges->counters.missed++;
+		return -ENOENT;
+	}
+	ranges->counters.found++;
+	*ret = to_answer(only);
 	return 0;
 }
 

@@ -77,6 +77,18 @@ void ownership_ranges_add_lost(struct ownership_ranges *ranges, uint64_t from_ns
 int ownership_ranges_find(struct ownership_ranges *ranges,
 			  const struct ownership_ranges_query *query, struct ownership_range *ret);
 
+enum {
+	/* Several processes sent there at that time. */
+	OWNERSHIP_RANGES_SEVERAL = 2,
+};
+
+/* Who began a flow of which nothing but the other end is known, as of protocols without ports: the only
+ * process to send there between "earliest" and "latest", as far as the clocks can tell. 0, -ENOENT,
+ * OWNERSHIP_RANGES_SEVERAL or _LOST. */
+int ownership_ranges_find_only(struct ownership_ranges *ranges,
+			       const struct ownership_ranges_query *query,
+			       struct ownership_range *ret);
+
 /* Who was seen at the accepting end of a connection. */
 struct ownership_server {
 	struct ownership_act reader; /* who read last; pid 0: nobody did */

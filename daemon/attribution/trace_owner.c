@@ -307,6 +307,41 @@ static int find_server(struct trace_owner *owner, const struct ownership_query *
 	return TRACE_OWNER_FOUND;
 }
 
+/* What is answered without a port is answered by the kernel. */
+static int find_portless(struct trace_owner *owner, const struct trace_owner_query *query,
+			 struct acceptance *acceptance, struct ownership *ret)
+{
+	const struct ownership_query *flow = query->query;
+	struct ownership_ranges_query question = {
+		.socket = flow->socket,
+		.earliest_ns = flow->not_before_ns ? flow->not_before_ns : flow->when_ns,
+		.latest_ns = flow->when_ns,
+		.accept = may_be_owner,
+		.userdata = acceptance,
+	};
+	struct ownership_range range;
+	int r;
+
+	if (!flow->initiator)
+		return TRACE_OWNER_NOBODY;
+	question.socket.local_port = question.socket.remote_port = 0;
+	if (query->is_own_header)
+		question.socket.protocol = IPPROTO_RAW;
+	r = ownership_ranges_find_only(owner->ranges, &question, &range);
+	if (r == OWNERSHIP_RANGES_LOST)
+		return TRACE_OWNER_LOST;
+	if (r != 0)
+		return TRACE_OWNER_NOBODY;
+	*ret = range.ownership;
+	ret->acted_ns = range.last_ns;
+	return TRACE_OWNER_FOUND;
+}
+
+static bool has_ports(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
 int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *query,
 		     struct ownership *ret)
 {
@@ -324,6 +359,8 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 	struct ownership_range range;
 	int r;
 
+	if (query->is_own_header || !has_ports(query->query->socket.protocol))
+		return find_portless(owner, query, &acceptance, ret);
 	if (!query->query->initiator && query->query->socket.protocol == IPPROTO_TCP)
 		return find_server(owner, query->query, &acceptance, ret);
 	r = ownership_ranges_find(owner->ranges, &question, &range);

@@ -45,6 +45,9 @@ struct trace_owner_query {
 	const struct ownership_query *query;
 	uint64_t now_ns;
 	ino_t netns; /* of the namespace that the tuple is of; 0: our own */
+	/* The packet had a header of the program's own (IPPROTO_RAW): the tuple is in no lookup, and
+	 * no socket has it. */
+	bool is_own_header;
 	/* No other namespace has the address. Where the process and its family are gone, or what is
 	 * left of it is in our own namespace (which does not have the address, so the process had gone
 	 * into another), this is what is left to go by. */
@@ -53,6 +56,9 @@ struct trace_owner_query {
 
 /* One of the outcomes; *ret is written with TRACE_OWNER_FOUND and TRACE_OWNER_DOUBTFUL: pid,
  * start_ticks 0, acted_ns.
+ *
+ * Protocols without ports (ICMP) and packets with headers of a program's own are known by who sent anything of
+ * the kind to the same address when the flow began, if it was one process.
  *
  * The accepting end of a connection does nothing in its own context that a tracepoint tells, but that it
  * reads and closes. Who read last serves it; where another closed it, both had it: "shared". So is what

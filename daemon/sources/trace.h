@@ -5,7 +5,7 @@
  * has: no module, no eBPF. A process that connects, sends and exits is seen as surely as any other,
  * because the kernel writes the record in that process' own context.
  *
- *   fib:fib_table_lookup, fib6:fib6_table_lookup   a route is looked up to send: UDP, and the last
+ *   fib:fib_table_lookup, fib6:fib6_table_lookup   a route is looked up to send: UDP, ICMP, and the last
  *                                                  lookup of a TCP connect over IPv4
  *   sock:inet_sock_set_state                       TCP connects, and closes
  *   tcp:tcp_rcv_space_adjust                       a process reads from a TCP connection
@@ -30,7 +30,9 @@ struct trace;
 struct trace_handlers {
 	/* is_proof: "pid" sent on, or connected, a socket with this tuple at "when_ns" in its own
 	 * context. The local address is all 0 where the kernel had not chosen one (a UDP socket
-	 * that is bound to none): it stands for any. TCP: tcp_state is TCP_SYN_SENT, and
+	 * that is bound to none): it stands for any. Of other protocols than TCP and UDP there are no
+	 * ports: ICMP, some others that programs speak, and 255, what a program sends with an IP
+	 * header of its own. TCP: tcp_state is TCP_SYN_SENT, and
 	 * when_ns the moment of connect(2); as the source port of IPv6 comes later only, when_ns
 	 * may lie before that of events already told. With TCP_FIN_WAIT1, TCP_LAST_ACK or TCP_CLOSE
 	 * "pid" closed the connection, of either end: somebody else may have opened it, or hold it

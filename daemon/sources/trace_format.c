@@ -202,7 +202,7 @@ bool trace_format_read_lookup(const struct trace_format *format, enum trace_trac
 	if (length < format->length)
 		return false;
 	protocol = read_number(&fields[FIELD_PROTOCOL], raw);
-	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+	if (protocol == 0 || protocol > UINT8_MAX)
 		return false;
 	socket.protocol = (uint8_t)protocol;
 	socket.family = tracepoint == TRACE_LOOKUP_V4 ? IP_FAMILY_V4 : IP_FAMILY_V6;

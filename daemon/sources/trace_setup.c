@@ -12,8 +12,15 @@
 #include "sources/trace_files.h"
 
 /* Lookups: only those made to send (flowi_iif is the loopback device, index 1 in every namespace),
- * which found a route, and with the ports known. 152 is TRACE_CONTEXT_BORROWED. */
-#define LOOKUP_FILTER "err == 0 && iif == 1 && sport != 0 && !(common_flags & 152)"
+ * which found a route. 152 is TRACE_CONTEXT_BORROWED. */
+#define LOOKUP_FILTER "err == 0 && iif == 1 && !(common_flags & 152) && "
+
+/* What programs send without ports: OSPF, PIM, VRRP, SCTP (whose ports are not told), UDP-Lite (the
+ * same), 253 and 254, and 255, packets with a header of the program's own. Tunnels (4, 41, 47, 50, 51)
+ * are left out: a packet that goes into one is looked up in the context of whoever sent it. */
+#define PORTLESS                                                                                   \
+	"proto == 89 || proto == 103 || proto == 112 || proto == 132 || proto == 136 || "          \
+	"proto == 253 || proto == 254 || proto == 255"
 
 /* States by number (include/net/tcp_states.h): 1 ESTABLISHED, 2 SYN_SENT, 4 FIN_WAIT1, 7 CLOSE,
  * 9 LAST_ACK, 10 LISTEN. Over IPv4 the lookup tells the source port, so that leaving SYN_SENT matters
@@ -33,10 +40,11 @@ static const struct {
 	const char *before_ports, *after_ports; /* around the ports that are left out */
 } rows[TRACE_TRACEPOINT_COUNT] = {
 	/* TCP over IPv6 has no source port in any lookup. */
-	[TRACE_LOOKUP_V4] = {.filter = LOOKUP_FILTER,
+	[TRACE_LOOKUP_V4] = {.filter = LOOKUP_FILTER "(sport != 0 || proto == 1 || " PORTLESS ")",
 			     .before_ports = " && (proto == 6 || (",
 			     .after_ports = "))"},
-	[TRACE_LOOKUP_V6] = {.filter = LOOKUP_FILTER " && proto == 17",
+	[TRACE_LOOKUP_V6] = {.filter = LOOKUP_FILTER
+			     "((sport != 0 && proto == 17) || proto == 58 || " PORTLESS ")",
 			     .is_optional = true,
 			     .before_ports = " && (",
 			     .after_ports = ")"},

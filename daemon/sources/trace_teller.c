@@ -60,7 +60,8 @@ static void on_lookup(struct trace_teller *teller, enum trace_tracepoint tracepo
 			teller->counters->unmatched++;
 		return;
 	}
-	trace_busy_count(&teller->busy[TRACE_BUSY_UDP], lookup.socket.local_port);
+	if (lookup.socket.protocol == IPPROTO_UDP)
+		trace_busy_count(&teller->busy[TRACE_BUSY_UDP], lookup.socket.local_port);
 	event.socket = lookup.socket;
 	event.when_ns = record->when_ns;
 	event.pid = record->pid;

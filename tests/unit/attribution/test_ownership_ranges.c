@@ -334,6 +334,52 @@ static void test_the_next_connection_of_a_tuple(void **state)
 	assert_int_equal(ask_server(ranges, 200, 205), 808);
 }
 
+/* The pid, 0 for none, -1 for lost, -2 for several. */
+static pid_t ask_only(struct ownership_ranges *ranges, uint64_t earliest_ns, uint64_t latest_ns)
+{
+	const struct socket_event event = make_event(IPPROTO_ICMP, 1, 0, 0, 0);
+	struct ownership_ranges_query query = {
+		.socket = event.socket, .earliest_ns = earliest_ns, .latest_ns = latest_ns};
+	struct ownership_range told = {0};
+	int r;
+
+	query.socket.remote_port = 0;
+	r = ownership_ranges_find_only(ranges, &query, &told);
+	if (r > 0)
+		return r == OWNERSHIP_RANGES_LOST ? -1 : -2;
+	assert_int_equal(r, told.ownership.process.pid ? 0 : -ENOENT);
+	return told.ownership.process.pid;
+}
+
+static void add_ping(struct ownership_ranges *ranges, pid_t pid, uint64_t when_ns)
+{
+	struct socket_event event = make_event(IPPROTO_ICMP, 0, 0, pid, when_ns);
+
+	event.socket.remote_port = 0;
+	add(ranges, &event);
+}
+
+/* Two send to one address by turns. */
+static void test_the_only_one_without_ports(void **state)
+{
+	struct ownership_ranges *ranges = *state;
+	const uint64_t second = 1000000000;
+
+	assert_int_equal(ask_only(ranges, second, second), 0);
+	add_ping(ranges, 7, second);
+	add_ping(ranges, 7, 2 * second);
+	add_ping(ranges, 8, 3 * second);
+	assert_int_equal(ask_only(ranges, second, second), 7);
+	/* Nobody sent in between, though 7 did before and after. */
+	assert_int_equal(ask_only(ranges, second + 500, second + 500), 0);
+	assert_int_equal(ask_only(ranges, second, 2 * second), 7);
+	assert_int_equal(ask_only(ranges, 2 * second, 3 * second), -2);
+	assert_int_equal(ask_only(ranges, 3 * second + TOLERANCE, 4 * second), 8);
+	ownership_ranges_add_lost(ranges, 2 * second, 2 * second + 5);
+	assert_int_equal(ask_only(ranges, second, 2 * second), -1);
+	assert_int_equal(ask_only(ranges, 3 * second, 3 * second), 8);
+}
+
 static void test_late_record_parts_another_range(void **state)
 {
 	struct ownership_ranges *ranges = *state;
@@ -513,6 +559,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_loss_makes_old_records_doubtful, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_query_may_refuse, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_only_one_without_ports, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_read_last_and_who_closed, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_the_next_connection_of_a_tuple, set_up,

@@ -111,7 +111,7 @@ static void test_fields_are_found_by_name(unused void **state)
 	assert_int_equal(lookup.socket.family, IP_FAMILY_V4);
 	assert_memory_equal(lookup.socket.local.bytes, "\x0a\x00\x00\x05", 4);
 	assert_memory_equal(lookup.socket.remote.bytes, "\x0a\x00\x00\x09", 4);
-	raw[16] = IPPROTO_SCTP;
+	raw[16] = 0;
 	assert_false(trace_format_read_lookup(&format, TRACE_LOOKUP_V4, raw, sizeof(raw), &lookup));
 }
 
