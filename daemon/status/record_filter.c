@@ -74,7 +74,7 @@ static bool passes_end(const struct control_filter *filter, const struct record_
 		       unsigned side, uint64_t parts)
 {
 	bool is_named = parts & RECORD_END(side, END_PROCESS);
-	bool has_user = is_named || parts & RECORD_END(side, END_SOCKET_USER);
+	bool has_user = parts & RECORD_END(side, END_USER);
 	bool has_container = parts & RECORD_END(side, END_CONTAINER);
 
 	return record_filter_is_process(filter, is_named ? end->pid : 0,

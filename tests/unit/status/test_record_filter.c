@@ -61,9 +61,8 @@ static void addresses_before_and_after_nat_count(unused void **state)
 static struct flow_record make_record(void)
 {
 	return (struct flow_record){
-		.parts = RECORD_END(RECORD_SRC, END_PROCESS) |
-			 RECORD_END(RECORD_DST, END_SOCKET_USER) |
-			 RECORD_END(RECORD_DST, END_CONTAINER),
+		.parts = RECORD_END(RECORD_SRC, END_PROCESS) | RECORD_END(RECORD_SRC, END_USER) |
+			 RECORD_END(RECORD_DST, END_USER) | RECORD_END(RECORD_DST, END_CONTAINER),
 		.src = {.pid = 7,
 			.uid = 1000,
 			.name = text_from("curl"),
