@@ -50,6 +50,7 @@ extra  nfdump                        nfdump
 extra  openssl                       openssl
 extra  systemd                       systemd
 extra  python3-prometheus-client     python3-prometheus_client
+extra  python3-zmq                   python3-zmq
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
 extra  ulogd2-json                   -

@@ -141,7 +141,8 @@ struct config_exporter {
 	char *username, *password_file;
 	char *spool; /* a directory */
 	uint64_t spool_max_bytes;
-	unsigned line, column; /* where it stands in the file, 0 where it does not */
+	const struct config_flows *flows; /* those of the same configuration, or NULL */
+	unsigned line, column;		  /* where it stands in the file, 0 where it does not */
 };
 
 /* Where to listen: "9477" is 127.0.0.1:9477. */

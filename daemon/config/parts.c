@@ -109,6 +109,7 @@ int config_complete_names(struct config *config)
 	for (size_t i = 0; i < config->exporter_count; i++) {
 		struct config_exporter *exporter = &config->exporters[i];
 
+		exporter->flows = &config->flows;
 		if (exporter->name)
 			continue;
 		exporter->name = choose_name(config, config_exporter_type_get_name(exporter->type));

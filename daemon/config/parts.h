@@ -18,5 +18,5 @@ int config_add_default_exporter(struct config *config);
 /* Sets "to" to what the type takes without one, where there is such. */
 int config_exporter_complete_address(struct config_exporter *exporter);
 
-/* Names each exporter that has none after its type, with -2, -3 ... where that is taken. */
+/* Shows each exporter the flows' keys, and names each that has none after its type, with -2, -3 ... where that is taken. */
 int config_complete_names(struct config *config);

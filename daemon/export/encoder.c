@@ -11,6 +11,7 @@ static int (*const kinds[])(const struct encoder_options *options, struct encode
 	[CONFIG_EXPORTER_TEXT] = encoder_lines_new,
 	[CONFIG_EXPORTER_ELASTICSEARCH] = encoder_lines_new,
 	[CONFIG_EXPORTER_KAFKA] = encoder_lines_new,
+	[CONFIG_EXPORTER_ZMQ] = encoder_lines_new,
 	[CONFIG_EXPORTER_NETFLOW9] = encoder_messages_new,
 	[CONFIG_EXPORTER_IPFIX] = encoder_messages_new,
 };

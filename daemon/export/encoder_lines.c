@@ -9,6 +9,7 @@
 #include "export/ecs.h"
 #include "export/encoder.h"
 #include "export/json.h"
+#include "export/ndpi_tlv.h"
 #include "export/text_table.h"
 
 struct encoder_lines;
@@ -49,10 +50,18 @@ static int encode_ecs(unused struct encoder_lines *self, struct buffer *out,
 	return ecs_encode_record(out, record);
 }
 
+static int encode_tlv(unused struct encoder_lines *self, struct buffer *out,
+		      const struct flow_record *record)
+{
+	return ndpi_tlv_encode_record(out, record);
+}
+
 static encode_line choose(const struct config_exporter *config)
 {
 	if (config->type == CONFIG_EXPORTER_TEXT)
 		return encode_text;
+	if (config->type == CONFIG_EXPORTER_ZMQ)
+		return encode_tlv;
 	return config->schema == CONFIG_SCHEMA_ECS ? encode_ecs : encode_json;
 }
 
@@ -99,6 +108,10 @@ static int add_line(struct encoder_lines *self, const struct flow_record *record
 		return -ENOMEM;
 	}
 	chunk->records++;
+	if (record->parts & RECORD_COUNTERS) {
+		chunk->packets += record->counters.in_packets + record->counters.out_packets;
+		chunk->octets += record->counters.in_bytes + record->counters.out_bytes;
+	}
 	return 0;
 }
 

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A collector for ZeroMQ, as ntopng is one:
+
+    zmq_main.py connect|bind ENDPOINT [SECRET PUBLIC]
+
+Prints each message's two parts in hexadecimal; with the keys it is a CURVE server. "ready" first; ends
+when it is told to."""
+
+import sys
+
+import zmq
+
+context = zmq.Context()
+collector = context.socket(zmq.SUB)
+if len(sys.argv) > 3:
+    collector.curve_server = True
+    collector.curve_secretkey, collector.curve_publickey = (k.encode() for k in sys.argv[3:5])
+collector.setsockopt(zmq.RCVHWM, 100000)
+for topic in (b"flow", b"event", b"template"):
+    collector.setsockopt(zmq.SUBSCRIBE, topic)
+getattr(collector, sys.argv[1])(sys.argv[2])
+print("ready", flush=True)
+while True:
+    parts = collector.recv_multipart()
+    print(*(part.hex() for part in parts), flush=True)

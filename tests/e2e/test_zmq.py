@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The exporter to ntopng by ZeroMQ: a libzmq subscriber checks every byte of headers and TLV. What a
+JSON file next to it has is the truth."""
+
+import json
+import pathlib
+import struct
+import subprocess
+
+import pytest
+
+from harness.services import ADDRESS, FLOWS, adds_up, exporters_of, make_flows
+from harness.waiting import wait_for
+
+PORT, CURVE_PORT, SOURCE = 5556, 5557, 300
+MAIN = pathlib.Path(__file__).parent / "harness" / "zmq_main.py"
+
+
+@pytest.fixture(autouse=True)
+def needs_zmq():
+    found = subprocess.run(["/usr/bin/python3", "-c", "import zmq"], capture_output=True)
+    if found.returncode:
+        pytest.skip("python3-zmq is not installed")
+
+
+class Collector:
+    def __init__(self, namespace, path, *arguments):
+        self.path = path
+        with open(path, "ab") as out:
+            self.process = namespace.popen("/usr/bin/python3", MAIN, *arguments, stdout=out)
+        wait_for(lambda: b"ready" in path.read_bytes(), "the collector")
+
+    def messages(self):
+        """(topic, format, number, source id, payload) of each; the header's length and size are
+        checked, and that numbers follow each other."""
+        lines = self.path.read_text().split("\n")[1:-1]
+        return [self._read(*map(bytes.fromhex, line.split())) for line in lines]
+
+    @staticmethod
+    def _read(header, payload):
+        topic = header[:16].rstrip(b"\0").decode()
+        assert header[:16] == topic.encode().ljust(16, b"\0")
+        if len(header) == 28:
+            version, pad, size = struct.unpack_from("=BBH", header, 16)
+            number, = struct.unpack_from(">I", header, 20)
+            source, = struct.unpack_from("=I", header, 24)
+            assert pad == 0
+        else:
+            assert len(header) == 24
+            version, source, size = struct.unpack_from("=BBH", header, 16)
+            number, = struct.unpack_from(">I", header, 20)
+        assert size == len(payload)
+        assert version == (3 if topic == "flow" else 2)
+        return topic, number, source, payload
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def read_tlv(payload):
+    """Records as {number or name: value}, and nothing left over."""
+    assert payload[:2] == b"\1\1"
+    at, records, record = 2, [], {}
+
+    def take(count):
+        nonlocal at
+        at += count
+        assert at <= len(payload)
+        return payload[at - count:at]
+
+    def value(kind):
+        if kind in (2, 3, 4, 5):
+            raw = take(1 << kind - 2)
+            number = int.from_bytes(raw, "big")
+            assert kind == 2 or number >> (1 << kind) != 0, "the smallest size that fits"
+            return number
+        if kind == 10:
+            return struct.unpack("<f", take(4))[0]
+        assert kind == 11, kind
+        return take(int.from_bytes(take(2), "big")).decode()
+
+    while at < len(payload):
+        kinds, = take(1)
+        if kinds == 1:
+            records.append(record)
+            record = {}
+            continue
+        key = value(kinds >> 4)
+        assert key not in record
+        record[key] = value(kinds & 15)
+    assert not record, "the last group has its end"
+    return records
+
+
+def numbers_of(template):
+    return {row["field"] + (57472 if row["PEN"] else 0): row["name"]
+            for row in json.loads(template)}
+
+
+def named(record, numbers):
+    return {numbers.get(key, key): value for key, value in record.items()}
+
+
+def flows_of(messages):
+    template = [payload for topic, _, _, payload in messages if topic == "template"]
+    if not template:
+        return []
+    numbers = numbers_of(template[0])
+    return [named(record, numbers) for topic, _, _, payload in messages if topic == "flow"
+            for record in read_tlv(payload)]
+
+
+def without(record, *names):
+    return {key: value for key, value in record.items() if key not in names}
+
+
+def test_every_flow_arrives_once(pair, daemon, tmp_path):
+    keys = subprocess.run(["/usr/bin/python3", "-c", "import zmq; public, secret = zmq.curve_keypair();"
+                           "print(secret.decode(), public.decode())"],
+                          capture_output=True, text=True, check=True).stdout.split()
+    path = tmp_path / "flows.json"
+    # The exporter connects: the public key as ntopng shows it, in hexadecimal.
+    curved = Collector(pair.probe, tmp_path / "curved", "bind", f"tcp://127.0.0.1:{CURVE_PORT}",
+                       *keys)
+    probed = daemon(pair.probe, {
+        "flows": {"include": [f"{ADDRESS}/32"]},
+        "exporters": [
+            {"type": "json", "to": f"file://{path}"},
+            {"name": "ntopng", "type": "zmq", "to": f"tcp://*:{PORT}", "source_id": SOURCE},
+            {"name": "curve", "type": "zmq", "to": f"tcp://127.0.0.1:{CURVE_PORT}", "connect": True,
+             "header_version": 1, "source_id": 7, "server_key": f'"{keys[1].encode().hex()}"'},
+            {"name": "open", "type": "zmq", "to": f"tcp://127.0.0.1:{CURVE_PORT}",
+             "connect": True}]}, records=path)
+
+    def arrived(*collectors):
+        return sum(len(flows_of(collector.messages())) for collector in collectors)
+
+    # Nobody listens: the records wait.
+    make_flows(pair.probe, probed)
+    assert exporters_of(probed)["ntopng"]["waiting_records"] == FLOWS
+    first = Collector(pair.probe, tmp_path / "first", "connect", f"tcp://127.0.0.1:{PORT}")
+    wait_for(lambda: arrived(first) == FLOWS, "what had waited")
+    make_flows(pair.probe, probed)
+    wait_for(lambda: arrived(first) == 2 * FLOWS, "what came then")
+    wait_for(lambda: sum(m[0] == "event" for m in first.messages()) >= 2, "a second event")
+    first.end()
+    wait_for(lambda: probed.namespace.run("ss", "-Htn", "state", "established", "sport", "=",
+                                          str(PORT)).stdout == "", "the end of the connection")
+    make_flows(pair.probe, probed)
+    second = Collector(pair.probe, tmp_path / "second", "connect", f"tcp://127.0.0.1:{PORT}")
+    wait_for(lambda: arrived(second) == FLOWS, "what had waited again")
+    wait_for(lambda: arrived(curved) == 3 * FLOWS, "the encrypted flows")
+
+    records = {record["FLOW_ID"]: without(record, "RECORD_TYPE", "@timestamp")
+               for record in probed.records()}
+    for collectors in ((first, second), (curved,)):
+        flows = [flow for one in collectors for flow in flows_of(one.messages())]
+        assert len(flows) == len(records)
+        assert {flow["FLOW_ID"]: flow for flow in flows} == records
+    assert any("SRC_PROC_NAME" in record for record in records.values())
+    for collector, source in ((first, SOURCE), (second, SOURCE), (curved, 7)):
+        messages = collector.messages()
+        assert {message[2] for message in messages} == {source}
+        ids = [message[1] for message in messages]
+        assert ids == list(range(ids[0], ids[0] + len(ids))), "a gap would show as a drop"
+    event = json.loads([m for m in first.messages() if m[0] == "event"][-1][3])
+    told = list(records.values())[:2 * FLOWS]
+    assert event["bytes"] == sum(r["IN_BYTES"] + r["OUT_BYTES"] for r in told)
+    assert event["timeout"] == {"lifetime": 60, "idle": 30, "collected_lifetime": 60}
+    assert event["zmq"]["num_flow_exports"] == 2 * FLOWS
+    assert event["probe"]["unique_source_id"] == SOURCE
+    counted = exporters_of(probed)
+    assert all(map(adds_up, counted.values())), counted
+    assert counted["ntopng"]["sent_records"] == len(records)
+    assert counted["open"]["waiting_records"] == len(records), "it has no key"
+    second.end(), curved.end()
+    probed.stop()
