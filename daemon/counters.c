@@ -16,6 +16,7 @@
 #include "config/keys.h"
 #include "procfs/text_file.h"
 #include "process/cgroup_table.h"
+#include "process/packages.h"
 #include "runtime/log.h"
 
 enum source {
@@ -32,6 +33,7 @@ enum source {
 	SOURCE_PROCESSES,
 	SOURCE_CGROUPS,
 	SOURCE_PACKAGES,
+	SOURCE_PROC_CONNECTOR,
 	SOURCE_CONTROL,
 	SOURCE_EXPORTER,
 	SOURCE_COUNT,
@@ -134,6 +136,15 @@ static const char *get_end_reason(unsigned number)
 #define EXPORTER(name, kind, help)                                                                 \
 	{                                                                                          \
 		ROW("exporter", EXPORTER, struct exporter_counters, name, #name, kind, help)       \
+	}
+#define PACKAGES(name, kind, help)                                                                 \
+	{                                                                                          \
+		ROW("packages", PACKAGES, struct packages_counters, name, #name, kind, help)       \
+	}
+#define CONNECTOR(name, kind, help)                                                                \
+	{                                                                                          \
+		ROW("proc_connector", PROC_CONNECTOR, struct proc_connector_counters, name, #name, \
+		    kind, help)                                                                    \
 	}
 #define LABELS(key, function, number) .label_key = key, .get_label = function, .count = number
 
@@ -255,6 +266,7 @@ static const struct statistic rows[] = {
 	ATTRIBUTION(socket_queries, COUNTER, "Questions to sock_diag."),
 	ATTRIBUTION(socket_errors, LOSS, "Questions to sock_diag that failed."),
 	ATTRIBUTION(inode_hits, COUNTER, "Processes of sockets that were known."),
+	ATTRIBUTION(inode_newborns, COUNTER, "... found in a process that had just started."),
 	ATTRIBUTION(inode_stale, COUNTER, "Processes of sockets that were not true any more."),
 	ATTRIBUTION(processes_scanned, COUNTER, "Directories /proc/PID/fd that were read."),
 	ATTRIBUTION(scans_refused, LOSS, "Searches of /proc that the budget did not allow."),
@@ -281,6 +293,17 @@ static const struct statistic rows[] = {
 	CGROUPS(ids_resolved, COUNTER, "Control groups of sockets that were found."),
 	CGROUPS(ids_gone, COUNTER, "... that were gone."),
 	CGROUPS(ids_refused, LOSS, "... that may not be looked up (CAP_DAC_READ_SEARCH)."),
+
+	PACKAGES(paths, GAUGE, "Paths of packages that are known."),
+	PACKAGES(packages, GAUGE, "Packages that are known."),
+	PACKAGES(bytes, GAUGE, "Memory of the index of packages."),
+	PACKAGES(readings, COUNTER, "Times that all lists of packages were read."),
+	PACKAGES(dropped, LOSS, "Lists of packages that could not be read."),
+
+	CONNECTOR(events, COUNTER, "Processes told by the proc connector."),
+	CONNECTOR(others, COUNTER, "Events of it of other kinds."),
+	CONNECTOR(malformed, LOSS, "Events of it that could not be read."),
+	CONNECTOR(overruns, LOSS, "Times that the kernel dropped events of it."),
 
 	CONTROL(clients, GAUGE, "Clients of the control socket now."),
 	CONTROL(accepted, COUNTER, "Clients of the control socket so far."),
@@ -442,6 +465,9 @@ const struct statistics *counters_read(struct counters *counters,
 	sources[SOURCE_PROCESSES] = process_table_get_counters(parts->processes);
 	sources[SOURCE_CGROUPS] =
 		cgroup_table_get_counters(process_table_get_cgroups(parts->processes));
+	sources[SOURCE_PACKAGES] = process_table_get_packages_counters(parts->processes);
+	sources[SOURCE_PROC_CONNECTOR] =
+		parts->proc_connector ? proc_connector_get_counters(parts->proc_connector) : NULL;
 	sources[SOURCE_CONTROL] = parts->control ? control_get_counters(parts->control) : NULL;
 	return &counters->statistics;
 }

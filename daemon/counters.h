@@ -14,6 +14,7 @@
 #include "process/process_table.h"
 #include "runtime/control.h"
 #include "sources/conntrack.h"
+#include "sources/proc_connector.h"
 #include "sources/socket_end.h"
 #include "sources/trace.h"
 #include "status/statistics.h"
@@ -38,6 +39,7 @@ struct counters_parts {
 	const struct conntrack *conntrack;
 	const struct socket_end *socket_end;
 	const struct packets *packets;
+	const struct proc_connector *proc_connector;
 	struct trace *trace;
 	const struct attribution *attribution;
 	struct process_table *processes;

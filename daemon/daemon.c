@@ -497,6 +497,7 @@ static int open_reporting(struct daemon *daemon)
 		.conntrack = daemon->conntrack,
 		.socket_end = daemon->socket_end,
 		.packets = daemon->packets,
+		.proc_connector = daemon->proc_connector,
 		.trace = daemon->trace,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,

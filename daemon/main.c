@@ -106,7 +106,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			ret->verbosity++;
 			break;
 		case 'V':
-			printf("procflowd %s\n", PROCFLOW_VERSION);
+			printf("procflowd %s\n%s\n", PROCFLOW_VERSION, PROCFLOW_FEATURES);
 			exit(EXIT_FINE);
 		case 'h':
 			fputs(usage_text, stdout);

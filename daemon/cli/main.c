@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/json_text.h"
 #include "base/macros.h"
 #include "cli/connection.h"
 #include "cli/options.h"
@@ -149,6 +150,22 @@ static int tell_version(const struct options *options)
 	return finish(EXIT_FINE);
 }
 
+static void on_check_line(unused void *userdata, const char *status, const char *what,
+			  const char *text)
+{
+	struct buffer out;
+
+	buffer_init(&out);
+	json_text_open_object(&out, NULL);
+	json_text_add_string(&out, "status", text_from(status));
+	json_text_add_string(&out, "what", text_from(what));
+	json_text_add_string(&out, "text", text_from(text));
+	json_text_close_object(&out);
+	buffer_add_byte(&out, '\n');
+	fwrite(out.bytes, 1, out.length, stdout);
+	buffer_fini(&out);
+}
+
 static int check(const struct options *options)
 {
 	const char *path = options->config_path ? options->config_path : DEFAULT_CONFIG;
@@ -166,7 +183,8 @@ static int check(const struct options *options)
 	buffer_fini(&mistakes);
 	if (r < 0)
 		return EXIT_FAILED;
-	missing = host_check(config, stdout);
+	missing = options->is_json ? host_check_each(config, on_check_line, NULL)
+				   : host_check(config, stdout);
 	config_free(config);
 	return finish(missing == 0 ? EXIT_FINE : EXIT_FAILED);
 }

@@ -530,3 +530,9 @@ struct cgroup_table *process_table_get_cgroups(struct process_table *table)
 {
 	return table->cgroups;
 }
+
+const struct packages_counters *
+process_table_get_packages_counters(const struct process_table *table)
+{
+	return table->packages ? packages_get_counters(table->packages) : NULL;
+}

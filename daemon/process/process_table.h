@@ -12,6 +12,7 @@
 #include "process/cgroup_table.h"
 #include "process/users.h"
 
+struct packages_counters;
 struct process_table;
 struct process;
 
@@ -119,6 +120,10 @@ const char *process_table_find_package(const struct process_table *table,
 				       const struct process_identity *identity);
 const char *process_table_find_parent_package(const struct process_table *table,
 					      const struct process_identity *identity);
+
+/* NULL where packages are not wanted. */
+const struct packages_counters *
+process_table_get_packages_counters(const struct process_table *table);
 
 /* The cgroups of processes, to look up and release those of sockets. */
 struct cgroup_table *process_table_get_cgroups(struct process_table *table);

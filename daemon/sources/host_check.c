@@ -95,7 +95,7 @@ static void check_build(struct host_report *report)
 #endif
 }
 
-unsigned host_check(const struct config *config, FILE *out)
+static unsigned run_checks(struct host_report *report)
 {
 	static void (*const checks[])(struct host_report *) = {
 		read_capabilities,	   check_rights,	 check_build,
@@ -105,9 +105,26 @@ unsigned host_check(const struct config *config, FILE *out)
 		host_check_namespaces,
 	};
 	cleanup_close int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct host_report report = {.config = config, .out = out, .proc_fd = proc_fd};
 
+	report->proc_fd = proc_fd;
 	for (size_t i = 0; i < array_length(checks); i++)
-		checks[i](&report);
-	return report.missing;
+		checks[i](report);
+	return report->missing;
+}
+
+unsigned host_check(const struct config *config, FILE *out)
+{
+	struct host_report report = {.config = config, .out = out};
+
+	return run_checks(&report);
+}
+
+unsigned host_check_each(const struct config *config,
+			 void (*on_line)(void *userdata, const char *status, const char *what,
+					 const char *text),
+			 void *userdata)
+{
+	struct host_report report = {.config = config, .on_line = on_line, .userdata = userdata};
+
+	return run_checks(&report);
 }

@@ -10,3 +10,8 @@
 
 /* Prints to "out". The number of lines that keep the daemon from what "config" asks for. */
 unsigned host_check(const struct config *config, FILE *out);
+/* The same by a call for each line; "status" is "ok", "missing" or "note". */
+unsigned host_check_each(const struct config *config,
+			 void (*on_line)(void *userdata, const char *status, const char *what,
+					 const char *text),
+			 void *userdata);

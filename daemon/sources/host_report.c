@@ -17,14 +17,17 @@ void host_report_write(struct host_report *report, enum host_status status, cons
 		       const char *format, ...)
 {
 	va_list arguments;
+	char text[1024];
 
 	if (status == HOST_MISSING)
 		report->missing++;
-	fprintf(report->out, "%-8s %-20s ", words[status], what);
 	va_start(arguments, format);
-	vfprintf(report->out, format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	fputc('\n', report->out);
+	if (report->out)
+		fprintf(report->out, "%-8s %-20s %s\n", words[status], what, text);
+	else
+		report->on_line(report->userdata, words[status], what, text);
 }
 
 bool host_report_has_capability(const struct host_report *report, unsigned capability)

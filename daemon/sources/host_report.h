@@ -25,7 +25,9 @@ enum host_status {
 
 struct host_report {
 	const struct config *config;
-	FILE *out;
+	FILE *out; /* NULL: nothing is printed, on_line is called */
+	void (*on_line)(void *userdata, const char *status, const char *what, const char *text);
+	void *userdata;
 	int proc_fd;	       /* /proc, or a test's tree */
 	uint64_t capabilities; /* effective ones, bits of CAP_ numbers */
 	unsigned missing;      /* lines of HOST_MISSING */

@@ -140,6 +140,11 @@ def test_check(make_namespace):
     here = make_namespace("probe")
     result = run_procflow("check", namespace=here)
     assert "conntrack" in result.stdout and result.returncode in (0, 1), result
+    again = run_procflow("check", "--json", namespace=here)
+    lines = [json.loads(line) for line in again.stdout.splitlines()]
+    assert [line["status"] for line in lines] == \
+        [line.split()[0] for line in result.stdout.splitlines()]
+    assert again.returncode == (1 if any(line["status"] == "missing" for line in lines) else 0)
 
 
 def test_abuse(pair, agent, daemon, cleanup):

@@ -38,6 +38,8 @@ def test_metrics(pair, agent, daemon, need):
     head, _, body = page.partition("\n\n")
     assert head.startswith("HTTP/1.1 200") and "text/plain; version=0.0.4" in head
     samples, types = parse(body)
+    heads = [line for line in body.splitlines() if line.startswith("# TYPE")]
+    assert len(heads) == len(set(heads)), "a metric stands in one place"
     status = probed.status()
     assert samples["procflow_records_records_total",] == len(probed.records())
     assert samples["procflow_exporter_sent_records_total", ("exporter", "json"),
