@@ -422,24 +422,25 @@ static void read_figures(struct counters *counters, const struct counters_parts 
 /* 0 or -ENOMEM. */
 static int read_exporters(struct counters *counters, const struct counters_parts *parts)
 {
-	if (counters->instance_room < parts->exporter_count) {
+	if (counters->instance_room < parts->exporters->count) {
 		struct statistics_instance *room =
-			reallocarray(counters->instances, parts->exporter_count, sizeof(*room));
+			reallocarray(counters->instances, parts->exporters->count, sizeof(*room));
 
 		if (!room)
 			return -ENOMEM;
 		counters->instances = room;
-		counters->instance_room = parts->exporter_count;
+		counters->instance_room = parts->exporters->count;
 	}
-	for (size_t i = 0; i < parts->exporter_count; i++)
+	for (size_t i = 0; i < parts->exporters->count; i++)
 		counters->instances[i] = (struct statistics_instance){
-			.name = exporter_get_name(parts->exporters[i]),
-			.type = config_exporter_type_get_name(parts->config->exporters[i].type),
-			.to = parts->config->exporters[i].to.text,
-			.values = exporter_get_counters(parts->exporters[i]),
+			.name = exporter_get_name(parts->exporters->items[i]),
+			.type = config_exporter_type_get_name(
+				exporter_get_config(parts->exporters->items[i])->type),
+			.to = exporter_get_config(parts->exporters->items[i])->to.text,
+			.values = exporter_get_counters(parts->exporters->items[i]),
 		};
 	counters->statistics.instances = counters->instances;
-	counters->statistics.instance_count = parts->exporter_count;
+	counters->statistics.instance_count = parts->exporters->count;
 	return 0;
 }
 

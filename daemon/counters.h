@@ -43,8 +43,7 @@ struct counters_parts {
 	struct trace *trace;
 	const struct attribution *attribution;
 	struct process_table *processes;
-	struct exporter *const *exporters;
-	size_t exporter_count;
+	const struct exporter_set *exporters;
 	const struct control *control;
 	int proc_fd;
 	uint64_t start_ns; /* monotonic */

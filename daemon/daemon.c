@@ -15,10 +15,11 @@
 #include "attribution/attribution.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "export/exporter.h"
+#include "export/exporter_set.h"
 #include "packets.h"
 #include "pipeline.h"
 #include "process/process_table.h"
+#include "reload.h"
 #include "reporting.h"
 #include "runtime/loop.h"
 #include "runtime/open_files.h"
@@ -49,6 +50,7 @@ enum { BUSY_PORT_RATE = 10000 };
 
 struct daemon {
 	const struct config *config;
+	struct daemon_options options;
 	int proc_fd;
 	struct loop *loop;
 	struct prerequisites *prerequisites;
@@ -57,8 +59,7 @@ struct daemon {
 	struct trace *trace;		       /* NULL: not among the methods, or not to be had */
 	struct proc_connector *proc_connector; /* NULL: not needed, or not to be had */
 	struct socket_end *socket_end;	       /* NULL: not to be had */
-	struct exporter **exporters;
-	size_t exporter_count;
+	struct exporter_set exporters;
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
 	struct packets *packets; /* NULL: not wanted, or not to be had */
@@ -280,15 +281,6 @@ static void on_terminate(void *userdata, unused int signal_number)
 		list_before_stop(daemon);
 }
 
-/* Whether all that is exported to is standard output, and its reader is gone (procflowd -o text | head). */
-static bool is_output_closed(const struct daemon *daemon)
-{
-	for (size_t i = 0; i < daemon->exporter_count; i++)
-		if (!exporter_is_closed(daemon->exporters[i]))
-			return false;
-	return daemon->exporter_count > 0;
-}
-
 static void tell_socket_overruns(struct daemon *daemon)
 {
 	uint64_t overruns =
@@ -316,24 +308,35 @@ static void on_samples_due(void *userdata, uint64_t now_ns)
 {
 	struct daemon *daemon = userdata;
 
-	if (is_output_closed(daemon) && !daemon->is_stopping)
+	/* procflowd -o text | head */
+	if (exporter_set_is_closed(&daemon->exporters) && !daemon->is_stopping)
 		on_terminate(daemon, SIGPIPE);
 	loop_source_set_time(
 		daemon->sample_timer,
 		process_table_run_schedule(daemon->processes, now_ns, SAMPLES_PER_TURN));
 }
 
-static void on_hangup(unused void *userdata, unused int signal_number)
+static void on_hangup(void *userdata, unused int signal_number)
 {
-	log_notice("SIGHUP: the configuration is read at the start only; it stays as it is");
+	struct daemon *daemon = userdata;
+	struct exporter_context context = {.loop = daemon->loop,
+					   .is_terminal = daemon->options.is_terminal};
+	struct reload_parts parts = {.path = daemon->options.config_path,
+				     .must_exist = daemon->options.must_exist,
+				     .verbosity = daemon->options.verbosity,
+				     .running = daemon->config,
+				     .exporters = &daemon->exporters,
+				     .context = &context};
+
+	if (!daemon->is_stopping)
+		reload(&parts);
 }
 
 static void on_reopen(void *userdata, unused int signal_number)
 {
 	struct daemon *daemon = userdata;
 
-	for (size_t i = 0; i < daemon->exporter_count; i++)
-		exporter_reopen(daemon->exporters[i]);
+	exporter_set_reopen(&daemon->exporters);
 }
 
 static int add_signals(struct daemon *daemon)
@@ -360,23 +363,12 @@ static int add_signals(struct daemon *daemon)
 	return 0;
 }
 
-static int open_exporters(struct daemon *daemon, bool is_terminal)
+static int open_exporters(struct daemon *daemon)
 {
-	struct exporter_context context = {.loop = daemon->loop, .is_terminal = is_terminal};
-	size_t count = daemon->config->exporter_count;
+	struct exporter_context context = {.loop = daemon->loop,
+					   .is_terminal = daemon->options.is_terminal};
 
-	daemon->exporters = calloc(count ? count : 1, sizeof(*daemon->exporters));
-	if (!daemon->exporters)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		int r = exporter_new(&daemon->config->exporters[i], &context,
-				     &daemon->exporters[i]);
-
-		if (r < 0)
-			return r;
-		daemon->exporter_count++;
-	}
-	return 0;
+	return exporter_set_open(&daemon->exporters, daemon->config, &context);
 }
 
 static int open_attribution(struct daemon *daemon)
@@ -464,8 +456,7 @@ static int open_pipeline(struct daemon *daemon)
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
 		.trace = daemon->trace,
-		.exporters = daemon->exporters,
-		.exporter_count = daemon->exporter_count,
+		.exporters = &daemon->exporters,
 	};
 
 	return pipeline_new(daemon->config, &parts, &daemon->pipeline);
@@ -501,8 +492,7 @@ static int open_reporting(struct daemon *daemon)
 		.trace = daemon->trace,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
-		.exporters = daemon->exporters,
-		.exporter_count = daemon->exporter_count,
+		.exporters = &daemon->exporters,
 		.proc_fd = daemon->proc_fd,
 		.start_ns = clock_now_ns(),
 	};
@@ -554,7 +544,7 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 			  options->state_directory);
 	if (r < 0)
 		return r;
-	r = open_exporters(daemon, options->is_terminal);
+	r = open_exporters(daemon);
 	if (r < 0)
 		return r;
 	r = open_processes(daemon);
@@ -586,6 +576,7 @@ int daemon_new(const struct daemon_options *options, struct daemon **ret)
 	if (!daemon)
 		return -ENOMEM;
 	daemon->config = options->config;
+	daemon->options = *options;
 	daemon->proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (daemon->proc_fd < 0) {
 		r = -errno;
@@ -623,9 +614,7 @@ void daemon_free(struct daemon *daemon)
 	attribution_free(daemon->attribution);
 	proc_connector_close(daemon->proc_connector);
 	process_table_free(daemon->processes);
-	for (size_t i = 0; i < daemon->exporter_count; i++)
-		exporter_free(daemon->exporters[i]);
-	free(daemon->exporters);
+	exporter_set_close(&daemon->exporters);
 	prerequisites_free(daemon->prerequisites);
 	loop_free(daemon->loop);
 	if (daemon->proc_fd >= 0)

@@ -9,6 +9,9 @@ struct daemon;
 
 struct daemon_options {
 	const struct config *config; /* borrowed */
+	const char *config_path;     /* read again with SIGHUP; NULL: it is not */
+	bool must_exist;
+	unsigned verbosity; /* -v, on top of log.level */
 	const char *state_directory;
 	bool is_terminal; /* -o text to a terminal */
 };

@@ -170,13 +170,21 @@ static int change_host(const struct arguments *arguments, const struct config *c
 	return r < 0 ? EXIT_HOST : EXIT_FINE;
 }
 
-static int run(const struct config *config, bool is_terminal)
+static const char *get_path(const struct arguments *arguments)
+{
+	return arguments->config_path ? arguments->config_path : DEFAULT_CONFIG;
+}
+
+static int run(const struct arguments *arguments, const struct config *config)
 {
 	cleanup(daemon_free_cleanup) struct daemon *daemon = NULL;
 	struct daemon_options options = {
 		.config = config,
 		.state_directory = state_directory(),
-		.is_terminal = is_terminal,
+		.config_path = arguments->output ? NULL : get_path(arguments),
+		.must_exist = arguments->config_path != NULL,
+		.verbosity = arguments->verbosity,
+		.is_terminal = arguments->output && isatty(STDOUT_FILENO),
 	};
 	const struct privileges_needs needs = {
 		.namespaces = config->attribution.namespaces == CONFIG_NAMESPACES_ALL,
@@ -226,7 +234,7 @@ int main(int argc, char **argv)
 	if (arguments.prepare || arguments.restore)
 		r = change_host(&arguments, config);
 	else
-		r = run(config, arguments.output && isatty(STDOUT_FILENO));
+		r = run(&arguments, config);
 	log_flush();
 	return r;
 }

@@ -590,8 +590,8 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 	pipeline->counters.records++;
 	count_end(pipeline, &flow->src);
 	count_end(pipeline, &flow->dst);
-	for (size_t i = 0; i < pipeline->parts.exporter_count; i++)
-		exporter_export(pipeline->parts.exporters[i], &record);
+	for (size_t i = 0; i < pipeline->parts.exporters->count; i++)
+		exporter_export(pipeline->parts.exporters->items[i], &record);
 	if (report->is_last)
 		return;
 	if (src.has_usage)

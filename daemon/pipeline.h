@@ -12,7 +12,7 @@
 
 #include "attribution/attribution.h"
 #include "config/config.h"
-#include "export/exporter.h"
+#include "export/exporter_set.h"
 #include "flow/ended_sockets.h"
 #include "flow/flow_table.h"
 #include "process/process_table.h"
@@ -29,9 +29,8 @@ struct pipeline_parts {
 	struct loop *loop;
 	struct attribution *attribution;
 	struct process_table *processes;
-	struct trace *trace;	     /* NULL: not to be had */
-	struct exporter **exporters; /* all borrowed */
-	size_t exporter_count;
+	struct trace *trace;		      /* NULL: not to be had */
+	const struct exporter_set *exporters; /* all borrowed */
 };
 
 struct pipeline_counters {

@@ -13,6 +13,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "config/compare.h"
+#include "config/parts.h"
 #include "export/encoder.h"
 #include "export/outbox.h"
 #include "runtime/log.h"
@@ -27,7 +29,7 @@ enum {
 #define LAST_WAIT_NS NS_PER_SEC
 
 struct exporter {
-	const struct config_exporter *config;
+	struct config_exporter *config; /* its own copy */
 	struct exporter_context context;
 	struct chunk_pool pool;
 	struct outbox *outbox;
@@ -44,6 +46,11 @@ const char *exporter_get_name(const struct exporter *exporter)
 {
 	return exporter->config->name ? exporter->config->name
 				      : config_exporter_type_get_name(exporter->config->type);
+}
+
+const struct config_exporter *exporter_get_config(const struct exporter *exporter)
+{
+	return exporter->config;
 }
 
 const struct exporter_counters *exporter_get_counters(const struct exporter *exporter)
@@ -191,11 +198,13 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 
 	if (!exporter)
 		return -ENOMEM;
-	exporter->config = config;
 	exporter->context = *context;
 	exporter->takes_flows = !config->records || config->records & CONFIG_RECORDS_FLOW;
 	exporter->takes_processes = config_exporter_takes_processes(config);
-	r = open_outbox(exporter);
+	exporter->config = calloc(1, sizeof(*exporter->config));
+	r = exporter->config ? config_exporter_copy(config, exporter->config) : -ENOMEM;
+	if (r == 0)
+		r = open_outbox(exporter);
 	if (r == 0)
 		r = open_encoder(exporter);
 	if (r == 0)
@@ -226,6 +235,9 @@ void exporter_free(struct exporter *exporter)
 	encoder_free(exporter->encoder);
 	outbox_free(exporter->outbox);
 	chunk_pool_fini(&exporter->pool);
+	if (exporter->config)
+		config_exporter_fini(exporter->config);
+	free(exporter->config);
 	free(exporter);
 }
 
@@ -270,4 +282,20 @@ void exporter_reopen(struct exporter *exporter)
 	if (r < 0)
 		log_warning("%s: cannot open its file again: %s", exporter_get_name(exporter),
 			    strerror(-r));
+}
+
+static bool speak_the_same(const struct exporter *a, const struct exporter *b)
+{
+	return a->config->type == b->config->type && a->config->schema == b->config->schema &&
+	       a->config->type == CONFIG_EXPORTER_JSON &&
+	       (a->config->to.transport == CONFIG_TRANSPORT_UDP) ==
+		       (b->config->to.transport == CONFIG_TRANSPORT_UDP);
+}
+
+void exporter_take_waiting(struct exporter *exporter, struct exporter *from)
+{
+	if (!speak_the_same(exporter, from))
+		return;
+	encoder_finish(from->encoder);
+	outbox_take_waiting(exporter->outbox, from->outbox);
 }

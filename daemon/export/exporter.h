@@ -23,7 +23,7 @@ struct exporter_context {
 	bool is_terminal; /* -o text: colours and columns that fit */
 };
 
-/* Opens the exporter that "config" (borrowed for its life) describes. 0; a negative errno, and then
+/* Opens the exporter that "config" (copied) describes. 0; a negative errno, and then
  * the reason for people in the log. A collector that is not reachable yet is no error. */
 int exporter_new(const struct config_exporter *config, const struct exporter_context *context,
 		 struct exporter **ret);
@@ -46,6 +46,12 @@ void exporter_reopen(struct exporter *exporter);
 /* Standard output lost its reader: whatever comes is dropped (dropped_unreachable). */
 bool exporter_is_closed(const struct exporter *exporter);
 
+/* All lines that wait with "from" wait with this one instead, where both speak the same language and
+ * it does not depend on what was sent before; else nothing. */
+void exporter_take_waiting(struct exporter *exporter, struct exporter *from);
+
+/* Borrowed. */
+const struct config_exporter *exporter_get_config(const struct exporter *exporter);
 const char *exporter_get_name(const struct exporter *exporter);
 /* Borrowed, and kept up to date. */
 const struct exporter_counters *exporter_get_counters(const struct exporter *exporter);

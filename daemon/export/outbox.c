@@ -275,6 +275,20 @@ void outbox_add(struct outbox *outbox, struct chunk *chunk)
 	exporter_counters_update_waiting(&outbox->counters);
 }
 
+void outbox_take_waiting(struct outbox *outbox, struct outbox *from)
+{
+	struct chunk *chunk;
+
+	while ((chunk = first(&from->waiting))) {
+		list_remove(&chunk->node);
+		from->records -= chunk->records;
+		from->counters.accepted_records -= chunk->records;
+		outbox->counters.accepted_records += chunk->records;
+		outbox_add(outbox, chunk);
+	}
+	exporter_counters_update_waiting(&from->counters);
+}
+
 void outbox_flush(struct outbox *outbox)
 {
 	if (outbox->delivery->ops->flush)

@@ -32,6 +32,8 @@ void outbox_free(struct outbox *outbox);
 
 /* Takes the chunk, and gives it to the delivery where that can take it now. */
 void outbox_add(struct outbox *outbox, struct chunk *chunk);
+/* Takes over what waits with "from" and is not on its way; with it, that it was accepted. */
+void outbox_take_waiting(struct outbox *outbox, struct outbox *from);
 /* Tries at once what the delivery put off. */
 void outbox_flush(struct outbox *outbox);
 /* Works without the loop until nothing waits or the time is over: the end of the program. */

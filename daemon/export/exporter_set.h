@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* All exporters of a daemon: opened together, and changed together to another configuration. */
+
+#include "export/exporter.h"
+
+struct exporter_set {
+	struct exporter **items;
+	size_t count;
+};
+
+/* Opens those of the configuration into an empty set. 0, or a negative errno, and then the set is
+ * empty and the reason in the log. */
+int exporter_set_open(struct exporter_set *set, const struct config *config,
+		      const struct exporter_context *context);
+void exporter_set_close(struct exporter_set *set);
+
+/* Makes it that of another configuration. Those of which nothing has changed stay as they are, with
+ * all that waits; of one whose address or bounds have changed, lines that wait go to its successor;
+ * others send what they can, as at the end of the program. 0, and what was done is in the log; or a
+ * negative errno, and all is as before. */
+int exporter_set_change(struct exporter_set *set, const struct config *config,
+			const struct exporter_context *context);
+
+void exporter_set_reopen(const struct exporter_set *set);
+/* Whether each of them, and there is one, has lost its reader for good. */
+bool exporter_set_is_closed(const struct exporter_set *set);
