@@ -183,15 +183,15 @@ void packets_on_close(struct packets *packets, struct flow *flow)
 }
 
 static struct flow_counters count_one(const struct packet_details *details, enum packet_side side,
-				      const struct packet *packet)
+				      uint64_t bytes)
 {
 	struct flow_counters counters = {0};
 
 	if (side == details->initiator) {
-		counters.in_bytes = packet->bytes;
+		counters.in_bytes = bytes;
 		counters.in_packets = 1;
 	} else {
-		counters.out_bytes = packet->bytes;
+		counters.out_bytes = bytes;
 		counters.out_packets = 1;
 	}
 	return counters;
@@ -235,7 +235,8 @@ static void open_flow(struct packets *packets, struct packet_details *details, u
 	struct flow_counters counters = packet_details_get_counters(details);
 	struct flow *flow;
 
-	if (details->first_clock == PACKET_CLOCK_VAGUE)
+	/* A short connection may be over when its first packet is read. */
+	if (details->first_clock != PACKET_CLOCK_STAMPED)
 		event.not_before_ns = details->first_ns - NFLOG_BATCH_NS;
 	send_event(packets, &event);
 	flow = get_flow(details);
@@ -385,15 +386,15 @@ static void add_to_flow(struct packets *packets, struct packet_details *details,
 {
 	struct flow *flow = get_flow(details);
 	bool was_closed = packet_details_is_closed(details);
+	uint64_t bytes = packet_details_add(details, side, event);
 	struct flow_counters counters;
 
-	packet_details_add(details, side, event);
 	if (!flow->is_from_packets) {
 		packets->counters.matched++;
 		return;
 	}
 	packets->counters.of_own_flows++;
-	counters = count_one(details, side, &event->packet);
+	counters = count_one(details, side, bytes);
 	flow_table_add_packets(get_table(packets), flow, &counters, event->when_ns);
 	flow->tcp_state = details->tcp_state;
 	if (!was_closed && packet_details_is_closed(details))

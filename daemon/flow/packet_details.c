@@ -30,13 +30,25 @@ static void add_interfaces(struct packet_end *end, const struct packet_event *ev
 		end->out_interface = event->out_interface;
 }
 
+/* What the packet before was without its length: from its sequence number to this one's. */
+static uint32_t settle_length(struct packet_end *end, const struct packet *packet)
+{
+	enum { MOST_BYTES = 1 << 20 };
+	uint32_t payload = packet->tcp_sequence - end->unsized_sequence;
+	bool was_unsized = end->is_unsized;
+
+	end->is_unsized = packet->is_unsized;
+	end->unsized_sequence = packet->tcp_sequence + (packet->tcp_flags & FIN);
+	return was_unsized && payload < MOST_BYTES ? payload : 0;
+}
+
 static void add_to_end(struct packet_end *end, const struct packet_event *event)
 {
 	const struct packet *packet = &event->packet;
 	bool is_first = end->packets == 0;
 
 	end->packets++;
-	end->bytes += packet->bytes;
+	end->bytes += packet->bytes + settle_length(end, packet);
 	end->tos |= packet->tos;
 	end->tcp_flags |= packet->tcp_flags;
 	if (is_first || packet->ttl < end->min_ttl)
@@ -154,7 +166,7 @@ static void add_handshake(struct packet_details *details, enum packet_side side,
 static void add_payload(struct packet_details *details, enum packet_side side,
 			const struct packet_event *event)
 {
-	if (event->packet.payload_bytes == 0 || details->had_answer)
+	if ((event->packet.payload_bytes == 0 && !event->packet.is_unsized) || details->had_answer)
 		return;
 	if (side == details->initiator) {
 		details->had_request = true;
@@ -213,9 +225,11 @@ static void add_first(struct packet_details *details, enum packet_side side,
 		details->initiator = find_initiator(side, event);
 }
 
-void packet_details_add(struct packet_details *details, enum packet_side side,
-			const struct packet_event *event)
+uint64_t packet_details_add(struct packet_details *details, enum packet_side side,
+			    const struct packet_event *event)
 {
+	uint64_t before = details->ends[side].bytes;
+
 	if (details->first_ns == 0)
 		add_first(details, side, event);
 	add_to_end(&details->ends[side], event);
@@ -237,6 +251,7 @@ void packet_details_add(struct packet_details *details, enum packet_side side,
 		add_handshake(details, side, event);
 	}
 	add_payload(details, side, event);
+	return details->ends[side].bytes - before;
 }
 
 struct flow_counters packet_details_get_counters(const struct packet_details *details)

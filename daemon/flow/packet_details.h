@@ -20,8 +20,11 @@ struct packet_end {
 	uint32_t in_interface, out_interface;
 	uint32_t uid, gid;
 	uint16_t fragments;
+	/* Of a packet without a length, which the next one's sequence number tells. */
+	uint32_t unsized_sequence;
 	uint8_t mac[6];
 	uint8_t tos, min_ttl, max_ttl, tcp_flags;
+	bool is_unsized : 1;
 	bool has_mac : 1;
 	bool has_uid : 1;
 	bool has_gid : 1;
@@ -66,9 +69,9 @@ struct packet_details {
 	bool has_counted : 1; /* its owner's */
 };
 
-/* Works the first packet or another one in. "side" sent it. */
-void packet_details_add(struct packet_details *details, enum packet_side side,
-			const struct packet_event *event);
+/* Works the first packet or another one in. "side" sent it. Returns how many bytes are more now. */
+uint64_t packet_details_add(struct packet_details *details, enum packet_side side,
+			    const struct packet_event *event);
 
 /* Bytes and packets by who began the flow. */
 struct flow_counters packet_details_get_counters(const struct packet_details *details);

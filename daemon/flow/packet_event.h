@@ -17,11 +17,15 @@ struct packet {
 	uint32_t bytes;		/* layer 3, by the IP header: what conntrack counts */
 	uint32_t payload_bytes; /* behind the header of layer 4 */
 	uint32_t fragment_id;
+	uint32_t tcp_sequence;
 	uint16_t vlan; /* 802.1Q id, the outer one of several; 0: none */
 	uint8_t tos, ttl, tcp_flags;
 	bool is_fragment;
 	bool has_ports;	    /* false: a fragment behind the first one, key without ports */
 	bool is_icmp_error; /* carries the head of a packet that it answers */
+	/* TCP over IPv4 in one piece of more than 64 KiB, which is cut behind us (GSO, "BIG TCP"): its
+	 * header has no length, and "bytes" and "payload_bytes" are without the payload. */
+	bool is_unsized;
 };
 
 /* How well the time of a packet is known. */

@@ -27,6 +27,7 @@ enum {
 	ICMPV6_FIRST_QUERY = 128,
 	DCCP = 33,
 	UDP_LITE = 136,
+	UNSIZED = 1 << 20, /* more than there can be */
 };
 
 struct bytes {
@@ -141,6 +142,12 @@ static enum packet_fault parse_tcp(const struct bytes *bytes, struct packet *pac
 	if (header < TCP_BYTES || header > bytes->size)
 		return PACKET_WRONG_LENGTH;
 	packet->tcp_flags = bytes->at[13];
+	packet->tcp_sequence = read_u32(bytes->at + 4);
+	if (packet->is_unsized) {
+		packet->bytes += (uint32_t)header;
+		packet->payload_bytes = 0;
+		return PACKET_FINE;
+	}
 	packet->payload_bytes = (uint32_t)(bytes->size - header);
 	return PACKET_FINE;
 }
@@ -249,14 +256,16 @@ static enum packet_fault parse_ipv4(struct bytes bytes, bool is_inner, struct pa
 		return PACKET_WRONG_VERSION;
 	header = (size_t)(bytes.at[0] & 15) * 4;
 	total = read_u16(bytes.at + 2);
-	if (header < IPV4_BYTES || total < header)
+	/* skb_ip_totlen(), include/linux/ip.h: more than fits is 0, and only TCP may be. */
+	packet->is_unsized = !is_inner && total == 0 && bytes.at[9] == IPPROTO_TCP;
+	if (header < IPV4_BYTES || (total < header && !packet->is_unsized))
 		return PACKET_WRONG_LENGTH;
-	bytes.size = total;
+	bytes.size = packet->is_unsized ? UNSIZED : total;
 	fault = check(&bytes, header);
 	if (fault != PACKET_FINE)
 		return fault;
 	offset = read_u16(bytes.at + 6);
-	packet->bytes = total;
+	packet->bytes = packet->is_unsized ? (uint32_t)header : total;
 	packet->tos = bytes.at[1];
 	packet->ttl = bytes.at[8];
 	packet->is_fragment = (offset & 0x3fff) != 0; /* more of them, or not the first */

@@ -80,6 +80,24 @@ static void test_tcp(unused void **state)
 	}
 }
 
+/* The kernel leaves the length out of what is longer than it can say. */
+static void test_unsized(unused void **state)
+{
+	struct packet_builder builder = {0};
+	struct packet packet;
+
+	packet_builder_add_ipv4(&builder, IPPROTO_TCP, 0, 1);
+	packet_builder_add_tcp(&builder, 0x10, 90);
+	builder.bytes[2] = builder.bytes[3] = 0;
+	assert_int_equal(parse_copy(ETH_P_IP, builder.bytes, builder.length, &packet), PACKET_FINE);
+	assert_ports(&packet);
+	assert_true(packet.is_unsized);
+	assert_int_equal(packet.bytes, 44);
+	assert_int_equal(packet.payload_bytes, 0);
+	builder.bytes[9] = IPPROTO_UDP;
+	assert_int_equal(parse_fault(&builder), PACKET_WRONG_LENGTH);
+}
+
 static void test_lengths_are_the_packets_not_the_copys(unused void **state)
 {
 	struct packet_builder builder = {0};
@@ -429,6 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_unsized),
 		cmocka_unit_test(test_lengths_are_the_packets_not_the_copys),
 		cmocka_unit_test(test_fragments_of_ipv4),
 		cmocka_unit_test(test_extension_headers),
