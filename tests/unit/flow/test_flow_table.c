@@ -145,6 +145,70 @@ static void test_one_flow_is_one_record(unused void **state)
 	watch_free(watch);
 }
 
+static struct flow *tell_packet_flow(struct watch *watch, uint16_t port, uint64_t when_ns)
+{
+	struct flow_event event = make_event(FLOW_EVENT_NEW, port, 0, when_ns);
+	struct flow *flow;
+
+	event.is_from_packets = true;
+	tell(watch, event);
+	flow = flow_table_find(watch->table, &event.key, 0);
+	assert_non_null(flow);
+	return flow;
+}
+
+/* No listing shows it, and no kernel remembers it: another packet later is another flow. */
+static void test_flows_of_packets_alone(unused void **state)
+{
+	static const struct flow_counters in = {.in_bytes = 100, .in_packets = 1},
+					  out = {.out_bytes = 70, .out_packets = 1};
+	struct watch *watch = watch_new(16);
+	struct flow *flow;
+
+	list(watch, NULL, 0, first, START);
+	flow = tell_packet_flow(watch, 1, START);
+	flow_table_add_packets(watch->table, flow, &in, START);
+	flow_table_add_packets(watch->table, flow, &out, START + SECOND);
+	for (int i = 0; i < 5; i++)
+		list(watch, NULL, 0, sweep, START + 2 * SECOND);
+	assert_int_equal(watch->count, 0);
+	list(watch, NULL, 0, sweep, START + IDLE + 3 * SECOND);
+	assert_int_equal(watch->count, 1);
+	assert_int_equal(watch->reports[0].report.reason, FLOW_END_IDLE);
+	assert_int_equal(watch->reports[0].report.end_ns, START + SECOND);
+	assert_int_equal(watch->reports[0].report.counters.in_bytes, 100);
+	assert_int_equal(watch->reports[0].report.counters.out_packets, 1);
+	flow = tell_packet_flow(watch, 1, START + 100 * SECOND);
+	assert_int_equal(flow->seen.in_bytes, 0);
+	assert_int_equal(flow->records, 0);
+	watch_free(watch);
+}
+
+static void test_a_flow_of_packets_that_is_tracked_after_all(unused void **state)
+{
+	static const struct flow_counters one = {.in_bytes = 100, .in_packets = 1};
+	struct watch *watch = watch_new(16);
+	struct flow *flow;
+
+	list(watch, NULL, 0, first, START);
+	flow = tell_packet_flow(watch, 1, START);
+	flow_table_add_packets(watch->table, flow, &one, START);
+	tell(watch, make_event(FLOW_EVENT_NEW, 1, 7, START + 1));
+	assert_int_equal(watch->count, 0);
+	assert_int_equal(watch->opened, 1);
+	assert_false(flow->is_from_packets);
+	tell(watch, make_counted(FLOW_EVENT_DESTROY, 1, 7, START + 3 * SECOND, 5));
+	assert_int_equal(watch->count, 1);
+	assert_int_equal(watch->reports[0].report.counters.in_bytes, 500);
+	/* Once a record told of the packets, conntrack's is another flow. */
+	flow = tell_packet_flow(watch, 2, START + 3 * SECOND);
+	flow_table_add_packets(watch->table, flow, &one, START + 3 * SECOND);
+	flow_table_run_timeouts(watch->table, START + 3 * SECOND + ACTIVE);
+	tell(watch, make_event(FLOW_EVENT_NEW, 2, 8, START + 80 * SECOND));
+	assert_int_equal(watch->opened, 3);
+	watch_free(watch);
+}
+
 static void test_doubt_of_the_beginning(unused void **state)
 {
 	struct watch *watch = watch_new(16);
@@ -653,6 +717,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_flow_is_one_record),
+		cmocka_unit_test(test_flows_of_packets_alone),
+		cmocka_unit_test(test_a_flow_of_packets_that_is_tracked_after_all),
 		cmocka_unit_test(test_doubt_of_the_beginning),
 		cmocka_unit_test(test_interim_records_are_deltas),
 		cmocka_unit_test(test_begin_is_that_of_the_kernel),
