@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* bench_attribution_cpu [SENDER]
+ *
+ * CPU of finding the process of a flow by trace, beside that of bare conntrack events: of the same
+ * flows, in the same run. Each flow is opened by a process of its own (or all by one, or with SENDER by
+ * processes that execute), which are gone or not by then. In turns of 1 ms, as the daemon's loop has
+ * them under load: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
+ * of trace are read and kept ("records"), and the owner of each new flow is asked for ("questions").
+ * Medians of rounds in which the cells take turns. In a network namespace of its own. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+
+#include "attribution/attribution.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/macros.h"
+#include "config/config.h"
+#include "netlink/channel.h"
+#include "sources/conntrack_parse.h"
+#include "sources/trace.h"
+#include "support/network_namespace.h"
+#include "truth.h"
+
+enum {
+	ROUNDS = 7,
+	FLOWS = 2000,
+	SPAWNERS = 2,
+	EVENTS_PER_TURN = 4096,
+	BUFFER_BYTES = 64 << 20,
+	REQUEST_SIZE = 256
+};
+
+struct cell {
+	const char *name;
+	struct truth_cell truth;
+	bool is_one; /* process for all flows */
+};
+
+struct cost {
+	double conntrack_us, records_us, questions_us; /* of a flow */
+};
+
+struct bench {
+	struct netlink_channel *events, *orders;
+	struct conntrack_timeouts timeouts;
+	struct loop *loop;
+	struct trace *trace;
+	struct attribution *attribution;
+	const char *sender;
+	struct flow_event fresh[EVENTS_PER_TURN];
+	size_t fresh_count;
+	uint64_t conntrack_ns, records_ns, questions_ns;
+	size_t flows, right, ended;
+};
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static int on_message(const struct nlmsghdr *message, void *userdata)
+{
+	struct bench *bench = userdata;
+	struct conntrack_parse_context context = {.timeouts = &bench->timeouts,
+						  .now_ns = clock_now_ns()};
+	struct flow_event event;
+
+	if (conntrack_parse(message, false, &context, &event) != CONNTRACK_PARSED)
+		return 0;
+	if (event.type == FLOW_EVENT_DESTROY)
+		bench->ended++;
+	else if (event.type == FLOW_EVENT_NEW && bench->fresh_count < EVENTS_PER_TURN)
+		bench->fresh[bench->fresh_count++] = event;
+	return 0;
+}
+
+static void ask(struct bench *bench, const struct flow_event *event)
+{
+	const struct flow_tuple *tuple = &event->key.tuple;
+	struct ownership_query query = {.socket = {.local = tuple->src,
+						   .remote = tuple->dst,
+						   .local_port = tuple->src_port,
+						   .remote_port = tuple->dst_port,
+						   .family = event->key.family,
+						   .protocol = event->key.protocol},
+					.when_ns = event->when_ns,
+					.initiator = true};
+	struct ownership answer;
+
+	attribution_find_owner(bench->attribution, &query, event->when_ns, &answer);
+	bench->flows++;
+	bench->right += answer.method == OWNERSHIP_TRACE;
+}
+
+static void run_turn(struct bench *bench)
+{
+	uint64_t begin_ns = cpu_ns(), received_ns, drained_ns;
+
+	bench->fresh_count = 0;
+	if (netlink_channel_receive(bench->events, EVENTS_PER_TURN, on_message, bench) < 0) {
+		fprintf(stderr, "events were lost\n");
+		exit(1);
+	}
+	received_ns = cpu_ns();
+	trace_drain(bench->trace);
+	drained_ns = cpu_ns();
+	for (size_t i = 0; i < bench->fresh_count; i++)
+		ask(bench, &bench->fresh[i]);
+	bench->questions_ns += cpu_ns() - drained_ns;
+	bench->records_ns += drained_ns - received_ns;
+	bench->conntrack_ns += received_ns - begin_ns;
+	poll(NULL, 0, 1);
+}
+
+static pid_t start_one(const struct truth_senders *senders)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	for (size_t i = 0; i < senders->count; i++)
+		if (!truth_send(senders->cell, senders->server->ports[i % TRUTH_SERVER_PORTS],
+				false, &senders->flows[i]))
+			_exit(1);
+	_exit(0);
+}
+
+static void flush(struct bench *bench)
+{
+	uint8_t buffer[REQUEST_SIZE] __attribute__((aligned(4)));
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct nfgenmsg *generic = mnl_nlmsg_put_extra_header(request, sizeof(*generic));
+
+	request->nlmsg_type = (NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_DELETE;
+	request->nlmsg_flags = NLM_F_ACK;
+	generic->version = NFNETLINK_V0;
+	if (netlink_channel_request(bench->orders, request, NULL, NULL) < 0)
+		abort();
+}
+
+static struct cost run_cell(struct bench *bench, const struct cell *cell)
+{
+	struct truth_server server;
+	struct truth_senders senders = {.cell = &cell->truth,
+					.server = &server,
+					.program = bench->sender,
+					.count = FLOWS,
+					.parallel = cell->is_one ? 1 : SPAWNERS};
+	size_t running = senders.parallel;
+	double flows;
+
+	truth_server_start(&cell->truth, &server);
+	senders.flows = truth_map(FLOWS, &senders.flows_fd);
+	run_turn(bench);
+	bench->conntrack_ns = bench->records_ns = bench->questions_ns = 0;
+	bench->flows = bench->right = 0;
+	for (size_t i = 0; i < running; i++)
+		if ((cell->is_one ? start_one(&senders) : truth_spawner_start(&senders, i)) < 0)
+			abort();
+	while (running > 0) {
+		run_turn(bench);
+		running -= waitpid(-1, NULL, WNOHANG) > 0;
+	}
+	run_turn(bench);
+	flush(bench);
+	run_turn(bench);
+	run_turn(bench);
+	truth_server_stop(&server);
+	close(senders.flows_fd);
+	flows = bench->flows ? (double)bench->flows : 1;
+	return (struct cost){.conntrack_us = (double)bench->conntrack_ns / 1e3 / flows,
+			     .records_us = (double)bench->records_ns / 1e3 / flows,
+			     .questions_us = (double)bench->questions_ns / 1e3 / flows};
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double median(const struct cost *costs, size_t offset)
+{
+	double values[ROUNDS];
+
+	for (size_t i = 0; i < ROUNDS; i++)
+		memcpy(&values[i], (const char *)&costs[i] + offset, sizeof(values[i]));
+	qsort(values, ROUNDS, sizeof(values[0]), compare);
+	return values[ROUNDS / 2];
+}
+
+static double median_sum(const struct cost *costs)
+{
+	struct cost sums[ROUNDS];
+
+	for (size_t i = 0; i < ROUNDS; i++)
+		sums[i].records_us = costs[i].records_us + costs[i].questions_us;
+	return median(sums, offsetof(struct cost, records_us));
+}
+
+static void on_socket(void *userdata, const struct socket_event *event)
+{
+	attribution_add_socket(userdata, event);
+}
+
+static void on_process(void *userdata, const struct process_event *event)
+{
+	attribution_add_process(userdata, event);
+}
+
+static void on_lost(void *userdata, uint64_t from_ns, uint64_t until_ns)
+{
+	attribution_add_lost(userdata, from_ns, until_ns);
+}
+
+static int open_events(struct bench *bench)
+{
+	int r = netlink_channel_open(NETLINK_NETFILTER, &bench->orders);
+
+	if (r == 0)
+		r = netlink_channel_open(NETLINK_NETFILTER, &bench->events);
+	if (r < 0)
+		return r;
+	netlink_channel_set_receive_buffer(bench->events, BUFFER_BYTES);
+	r = netlink_channel_join(bench->events, NFNLGRP_CONNTRACK_NEW);
+	return r < 0 ? r : netlink_channel_join(bench->events, NFNLGRP_CONNTRACK_DESTROY);
+}
+
+static int open_all(struct bench *bench, int proc_fd)
+{
+	struct attribution_options attribution = {.methods = CONFIG_METHOD_TRACE |
+							     CONFIG_METHOD_SOCK_DIAG,
+						  .proc_fd = proc_fd,
+						  .all_namespaces = true};
+	struct trace_options trace = {
+		.handlers = {.on_socket = on_socket, .on_process = on_process, .on_lost = on_lost}};
+	char reason[TRACE_REASON_SIZE] = "";
+	int r = open_events(bench);
+
+	if (r == 0)
+		r = loop_new(&bench->loop);
+	if (r == 0)
+		r = attribution_new(&attribution, &bench->attribution);
+	if (r < 0)
+		return r;
+	trace.handlers.userdata = bench->attribution;
+	r = trace_new(bench->loop, &trace, reason, &bench->trace);
+	if (r < 0)
+		fprintf(stderr, "trace: %s\n", reason);
+	else
+		attribution_begin_trace(bench->attribution, clock_now_ns());
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct cell cells[] = {
+		{"UDP v4, one process", {TRUTH_UDP_SEND, AF_INET, false, NULL}, true},
+		{"UDP v4, fork", {TRUTH_UDP_SEND, AF_INET, false, NULL}, false},
+		{"UDP v6, fork", {TRUTH_UDP_SEND, AF_INET6, false, NULL}, false},
+		{"TCP v4, fork", {TRUTH_TCP, AF_INET, false, NULL}, false},
+		{"TCP v6, fork", {TRUTH_TCP, AF_INET6, false, NULL}, false},
+		{"TCP v4, fork and exec", {TRUTH_TCP, AF_INET, true, NULL}, false},
+	};
+	static struct bench bench;
+	static struct cost costs[array_length(cells)][ROUNDS];
+	static size_t flows[array_length(cells)], right[array_length(cells)];
+	cleanup_close int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	size_t count = array_length(cells);
+
+	bench.sender = argc > 1 ? argv[1] : NULL;
+	count -= bench.sender == NULL;
+	if (proc_fd < 0 || network_namespace_enter() < 0 || network_namespace_track() < 0 ||
+	    open_all(&bench, proc_fd) < 0) {
+		fprintf(stderr, "skipped: needs root, connection tracking and tracepoints\n");
+		return 77;
+	}
+	for (size_t round = 0; round < ROUNDS; round++)
+		for (size_t i = 0; i < count; i++) {
+			costs[i][round] = run_cell(&bench, &cells[i]);
+			flows[i] += bench.flows;
+			right[i] += bench.right;
+		}
+	printf("%-24s %9s | %9s %9s %9s us/flow  %s\n", "flows", "conntrack", "records",
+	       "questions", "both", "by trace");
+	for (size_t i = 0; i < count; i++)
+		printf("%-24s %9.2f | %9.2f %9.2f %9.2f          %zu of %zu\n", cells[i].name,
+		       median(costs[i], offsetof(struct cost, conntrack_us)),
+		       median(costs[i], offsetof(struct cost, records_us)),
+		       median(costs[i], offsetof(struct cost, questions_us)), median_sum(costs[i]),
+		       right[i], flows[i]);
+	trace_free(bench.trace);
+	attribution_free(bench.attribution);
+	loop_free(bench.loop);
+	netlink_channel_close(bench.events);
+	netlink_channel_close(bench.orders);
+	return 0;
+}
