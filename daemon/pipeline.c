@@ -97,8 +97,8 @@ static void set_base(struct flow_end *end, const struct process_usage *usage)
 	end->base_ns = usage->taken_ns;
 	end->base_cpu_ns = usage->cpu_ns;
 	end->base_minor_faults = (uint32_t)usage->minor_faults;
-	end->base_major_faults = (uint32_t)usage->major_faults;
-	end->base_iowait_ns = usage->iowait_ns;
+	end->base_major_faults = usage->major_faults & ((1u << FLOW_MAJOR_FAULTS_BITS) - 1);
+	end->base_iowait_us = usage->iowait_ns / NS_PER_US & ((1ull << FLOW_IOWAIT_BITS) - 1);
 }
 
 static void take_base(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
@@ -169,6 +169,7 @@ static void drop_owner(struct pipeline *pipeline, struct flow_end *end)
 	end->process = NULL;
 	end->cgroup = NULL;
 	end->base_ns = 0;
+	end->has_uid = false;
 }
 
 /* Of the end of a flow: what its process sent and received. */
@@ -230,8 +231,6 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 	end->method = owner->method;
 	end->reason = owner->reason;
 	end->is_provisional = owner->is_provisional;
-	end->has_uid = owner->has_uid;
-	end->uid = owner->uid;
 	if (owner->process.pid > 0 && !process) {
 		end->method = OWNERSHIP_NONE;
 		end->reason = OWNERSHIP_REASON_EXITED;
@@ -244,6 +243,8 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 	drop_owner(pipeline, end);
 	end->process = process;
 	if (!process) {
+		end->has_uid = owner->has_uid;
+		end->uid = owner->uid;
 		end->cgroup = cgroup_table_find_id(
 			process_table_get_cgroups(pipeline->parts.processes), owner->cgroup_id);
 		return;

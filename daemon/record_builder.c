@@ -23,12 +23,12 @@ static uint64_t difference(uint64_t now, uint64_t base)
 	return now > base ? now - base : 0;
 }
 
-/* Of counters that are kept modulo 2^32. */
-static uint32_t difference_32(uint64_t now, uint32_t base)
+/* Of counters that are kept modulo 2^bits. */
+static uint64_t difference_of_bits(uint64_t now, uint64_t base, unsigned bits)
 {
-	uint32_t risen = (uint32_t)now - base;
+	uint64_t risen = (now - base) & ((1ull << bits) - 1);
 
-	return risen <= INT32_MAX ? risen : 0;
+	return risen < 1ull << (bits - 1) ? risen : 0;
 }
 
 static void add_parent(struct record_end *out, const struct process_identity *identity,
@@ -128,14 +128,18 @@ static void add_usage(struct record_end *out, const struct flow_end *end,
 	out->cpu_load_pct100 = share_pct100(difference(usage->cpu_ns, end->base_cpu_ns), span_ns);
 	*parts |= RECORD_END(side, END_USAGE);
 	if (usage->has_faults) {
-		out->minor_faults = difference_32(usage->minor_faults, end->base_minor_faults);
-		out->major_faults = difference_32(usage->major_faults, end->base_major_faults);
+		out->minor_faults = (uint32_t)difference_of_bits(
+			usage->minor_faults, end->base_minor_faults, FLOW_MINOR_FAULTS_BITS);
+		out->major_faults = (uint32_t)difference_of_bits(
+			usage->major_faults, end->base_major_faults, FLOW_MAJOR_FAULTS_BITS);
 		out->page_faults = out->minor_faults + out->major_faults;
 		*parts |= RECORD_END(side, END_FAULTS);
 	}
 	if (usage->has_iowait) {
-		out->iowait_pct100 =
-			share_pct100(difference(usage->iowait_ns, end->base_iowait_ns), span_ns);
+		uint64_t waited_us = difference_of_bits(usage->iowait_ns / NS_PER_US,
+							end->base_iowait_us, FLOW_IOWAIT_BITS);
+
+		out->iowait_pct100 = share_pct100(waited_us * NS_PER_US, span_ns);
 		*parts |= RECORD_END(side, END_IOWAIT);
 	}
 }

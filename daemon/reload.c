@@ -16,7 +16,7 @@
 #include "runtime/log.h"
 #include "runtime/loop.h"
 
-enum { NS_PER_US = 1000, NOTIFICATION_SIZE = 64 };
+enum { NOTIFICATION_SIZE = 64 };
 
 DEFINE_CLEANUP(struct config *, config_free);
 

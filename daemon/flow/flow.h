@@ -16,6 +16,8 @@ struct cgroup;
 struct process;
 
 /* One end: whose it is, and what its process had used when the unreported span began. */
+enum { FLOW_IOWAIT_BITS = 40, FLOW_MAJOR_FAULTS_BITS = 24, FLOW_MINOR_FAULTS_BITS = 32 };
+
 struct flow_end {
 	struct process *process; /* a reference held by whoever filled it in, or NULL */
 	uint64_t base_ns;	 /* when the base was taken; 0: there is none */
@@ -23,9 +25,13 @@ struct flow_end {
 		uint64_t base_cpu_ns;
 		struct cgroup *cgroup; /* without a process: its socket's, held too, or NULL */
 	};
-	uint64_t base_iowait_ns;
-	uint32_t base_minor_faults, base_major_faults; /* modulo 2^32: only differences count */
-	uid_t uid;
+	/* Modulo what they hold: only the difference within one record counts. */
+	uint64_t base_iowait_us : FLOW_IOWAIT_BITS;
+	uint64_t base_major_faults : FLOW_MAJOR_FAULTS_BITS;
+	union {
+		uint32_t base_minor_faults;
+		uid_t uid; /* without a process, and where has_uid says so: its socket's */
+	};
 	uint8_t method, reason; /* enum ownership_method, enum ownership_reason */
 	bool is_provisional : 1;
 	bool has_uid : 1;
@@ -61,7 +67,7 @@ struct flow {
 	bool is_older : 1;	  /* began before the daemon, or was forgotten */
 	bool is_from_packets : 1; /* nothing tracks it: packets that were logged are all there is */
 };
-_Static_assert(sizeof(struct flow) <= 272, "a flow and its place in the map stay below 300 bytes");
+_Static_assert(sizeof(struct flow) <= 256, "a flow and its place in the map stay below 300 bytes");
 
 /* What was seen that no record has told yet. */
 static inline struct flow_counters flow_count_news(const struct flow *flow)

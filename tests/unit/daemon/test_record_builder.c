@@ -35,7 +35,7 @@ static struct scene make_scene(void)
 			 .src = {.method = OWNERSHIP_TRACE,
 				 .base_ns = START,
 				 .base_cpu_ns = 3 * NS_PER_SEC,
-				 .base_iowait_ns = NS_PER_SEC,
+				 .base_iowait_us = 1000 * 1000,
 				 .base_minor_faults = 100,
 				 .base_major_faults = 10},
 			 .dst = {.method = OWNERSHIP_REMOTE}},
@@ -151,6 +151,19 @@ static void faults_beyond_32_bits(unused void **state)
 	assert_int_equal(build(&scene).src.minor_faults, 10);
 }
 
+static void counters_that_wrap_between_base_and_end(unused void **state)
+{
+	struct scene scene = make_scene();
+	uint64_t span_ns = scene.src.usage.taken_ns - scene.flow.src.base_ns;
+
+	scene.flow.src.base_major_faults = (1u << FLOW_MAJOR_FAULTS_BITS) - 1;
+	scene.src.usage.major_faults = (1ull << FLOW_MAJOR_FAULTS_BITS) + 4;
+	scene.flow.src.base_iowait_us = (1ull << FLOW_IOWAIT_BITS) - 1;
+	scene.src.usage.iowait_ns = (1ull << FLOW_IOWAIT_BITS) * 1000 + span_ns / 2;
+	assert_int_equal(build(&scene).src.major_faults, 5);
+	assert_int_equal(build(&scene).src.iowait_pct100, 5000);
+}
+
 /* A set clock moves both ends of a record alike, and no span of it. */
 static void wall_time_is_added_at_the_end(unused void **state)
 {
@@ -254,6 +267,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_known_is_left_out),
 		cmocka_unit_test(counters_below_the_base_are_nothing),
 		cmocka_unit_test(faults_beyond_32_bits),
+		cmocka_unit_test(counters_that_wrap_between_base_and_end),
 		cmocka_unit_test(wall_time_is_added_at_the_end),
 		cmocka_unit_test(socket_without_a_process_has_a_user),
 		cmocka_unit_test(process_that_only_trace_knows_has_no_user),
