@@ -50,6 +50,7 @@ extra  nfdump                        nfdump
 extra  openssl                       openssl
 extra  systemd                       systemd
 extra  python3-prometheus-client     python3-prometheus_client
+extra  pmacct                        pmacct
 extra  python3-zmq                   python3-zmq
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
@@ -73,7 +74,8 @@ vm     qemu-system-x86               -
 
 # Packages of the table that bring a service along, and its name: it is never left running or
 # enabled by an installation made here.
-packages_services='nginx-light:nginx nginx-core:nginx ulogd2:ulogd2 ulogd:ulogd nfdump:nfdump'
+packages_services='nginx-light:nginx nginx-core:nginx ulogd2:ulogd2 ulogd:ulogd nfdump:nfdump
+pmacct:nfacctd pmacct:pmacctd pmacct:sfacctd pmacct:uacctd'
 
 say()
 {
