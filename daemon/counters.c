@@ -31,6 +31,7 @@ enum source {
 	SOURCE_TRACE,
 	SOURCE_ATTRIBUTION,
 	SOURCE_PROCESSES,
+	SOURCE_REPORTER,
 	SOURCE_CGROUPS,
 	SOURCE_PACKAGES,
 	SOURCE_PROC_CONNECTOR,
@@ -123,6 +124,11 @@ static const char *get_end_reason(unsigned number)
 #define PROCESSES(name, kind, help)                                                                \
 	{                                                                                          \
 		ROW("processes", PROCESSES, struct process_table_counters, name, #name, kind,      \
+		    help)                                                                          \
+	}
+#define REPORTER(member, name, kind, help)                                                         \
+	{                                                                                          \
+		ROW("processes", REPORTER, struct process_reporter_counters, member, name, kind,   \
 		    help)                                                                          \
 	}
 #define CGROUPS(name, kind, help)                                                                  \
@@ -288,6 +294,12 @@ static const struct statistic rows[] = {
 	PROCESSES(exit_records, COUNTER, "Exit records of tasks."),
 	PROCESSES(exit_records_lost, LOSS, "Times that the kernel dropped exit records."),
 	PROCESSES(descriptors_closed, COUNTER, "Kept descriptors that were given up for others."),
+	PROCESSES(ends_without_leader, LOSS, "Ends whose record with the name was lost."),
+	REPORTER(records, "records", COUNTER, "Records of processes handed to the exporters."),
+	REPORTER(processes, "reported", GAUGE, "Processes that have records now."),
+	REPORTER(late, "reported_late", COUNTER,
+		 "Flows that came after the last record of their process."),
+	REPORTER(refused, "refused", LOSS, "Processes that there was no room to report."),
 
 	CGROUPS(cgroups, GAUGE, "Control groups that are kept."),
 	CGROUPS(ids_resolved, COUNTER, "Control groups of sockets that were found."),
@@ -464,6 +476,8 @@ const struct statistics *counters_read(struct counters *counters,
 	sources[SOURCE_TRACE] = parts->trace ? trace_get_counters(parts->trace) : NULL;
 	sources[SOURCE_ATTRIBUTION] = attribution_get_counters(parts->attribution);
 	sources[SOURCE_PROCESSES] = process_table_get_counters(parts->processes);
+	sources[SOURCE_REPORTER] =
+		parts->reporter ? process_reporter_get_counters(parts->reporter) : NULL;
 	sources[SOURCE_CGROUPS] =
 		cgroup_table_get_counters(process_table_get_cgroups(parts->processes));
 	sources[SOURCE_PACKAGES] = process_table_get_packages_counters(parts->processes);

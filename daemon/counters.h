@@ -12,6 +12,7 @@
 #include "packets.h"
 #include "pipeline.h"
 #include "process/process_table.h"
+#include "process_reporter.h"
 #include "runtime/control.h"
 #include "sources/conntrack.h"
 #include "sources/proc_connector.h"
@@ -43,6 +44,7 @@ struct counters_parts {
 	struct trace *trace;
 	const struct attribution *attribution;
 	struct process_table *processes;
+	const struct process_reporter *reporter;
 	const struct exporter_set *exporters;
 	const struct control *control;
 	int proc_fd;

@@ -19,6 +19,7 @@
 #include "packets.h"
 #include "pipeline.h"
 #include "process/process_table.h"
+#include "process_reporter.h"
 #include "reload.h"
 #include "reporting.h"
 #include "runtime/loop.h"
@@ -60,6 +61,7 @@ struct daemon {
 	struct proc_connector *proc_connector; /* NULL: not needed, or not to be had */
 	struct socket_end *socket_end;	       /* NULL: not to be had */
 	struct exporter_set exporters;
+	struct process_reporter *reporter; /* NULL: no records of processes */
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
 	struct packets *packets; /* NULL: not wanted, or not to be had */
@@ -98,6 +100,7 @@ static void stop(struct daemon *daemon)
 {
 	packets_finish(daemon->packets);
 	pipeline_flush(daemon->pipeline);
+	process_reporter_flush(daemon->reporter);
 	loop_stop(daemon->loop, 0);
 }
 
@@ -395,6 +398,15 @@ static int open_attribution(struct daemon *daemon)
 			   on_address_change, daemon, &daemon->address_source);
 }
 
+/* A table for people has flows alone. Of other exporters a reload may make some that take processes. */
+static bool may_take_processes(const struct config *config)
+{
+	for (size_t i = 0; i < config->exporter_count; i++)
+		if (config->exporters[i].type != CONFIG_EXPORTER_TEXT)
+			return true;
+	return false;
+}
+
 static int open_processes(struct daemon *daemon)
 {
 	const struct prerequisites_state *state = prerequisites_get_state(daemon->prerequisites);
@@ -405,6 +417,8 @@ static int open_processes(struct daemon *daemon)
 		.delay_accounting_since_ns = state->delay_accounting_since_ns,
 		.command_line = daemon->config->processes.command_line,
 		.package_names = daemon->config->processes.package_names,
+		.tell_all_ends = daemon->config->processes.report == CONFIG_REPORT_ALL &&
+				 may_take_processes(daemon->config),
 	};
 	int r = process_table_new(&options, &daemon->processes);
 
@@ -449,6 +463,24 @@ static int open_conntrack(struct daemon *daemon)
 	return 0;
 }
 
+static int open_reporter(struct daemon *daemon)
+{
+	struct process_reporter_options options = {
+		.loop = daemon->loop,
+		.processes = daemon->processes,
+		.attribution = daemon->attribution,
+		.exporters = &daemon->exporters,
+		.interval_ns = daemon->config->flows.active_timeout_ns,
+		.all = daemon->config->processes.report == CONFIG_REPORT_ALL,
+		.report_start = daemon->config->processes.report_start,
+	};
+
+	if (daemon->config->processes.report == CONFIG_REPORT_NONE ||
+	    !may_take_processes(daemon->config))
+		return 0;
+	return process_reporter_new(&options, &daemon->reporter);
+}
+
 static int open_pipeline(struct daemon *daemon)
 {
 	struct pipeline_parts parts = {
@@ -456,6 +488,7 @@ static int open_pipeline(struct daemon *daemon)
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
 		.trace = daemon->trace,
+		.reporter = daemon->reporter,
 		.exporters = &daemon->exporters,
 	};
 
@@ -492,6 +525,7 @@ static int open_reporting(struct daemon *daemon)
 		.trace = daemon->trace,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
+		.reporter = daemon->reporter,
 		.exporters = &daemon->exporters,
 		.proc_fd = daemon->proc_fd,
 		.start_ns = clock_now_ns(),
@@ -555,6 +589,9 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 		return r;
 	open_trace(daemon);
 	open_proc_connector(daemon);
+	r = open_reporter(daemon);
+	if (r < 0)
+		return r;
 	r = open_pipeline(daemon);
 	if (r < 0)
 		return r;
@@ -613,6 +650,7 @@ void daemon_free(struct daemon *daemon)
 	trace_free(daemon->trace);
 	attribution_free(daemon->attribution);
 	proc_connector_close(daemon->proc_connector);
+	process_reporter_free(daemon->reporter);
 	process_table_free(daemon->processes);
 	exporter_set_close(&daemon->exporters);
 	prerequisites_free(daemon->prerequisites);

@@ -92,15 +92,6 @@ static struct socket_tuple socket_of(const struct flow *flow, bool initiator)
 	return socket;
 }
 
-static void set_base(struct flow_end *end, const struct process_usage *usage)
-{
-	end->base_ns = usage->taken_ns;
-	end->base_cpu_ns = usage->cpu_ns;
-	end->base_minor_faults = (uint32_t)usage->minor_faults;
-	end->base_major_faults = usage->major_faults & ((1u << FLOW_MAJOR_FAULTS_BITS) - 1);
-	end->base_iowait_us = usage->iowait_ns / NS_PER_US & ((1ull << FLOW_IOWAIT_BITS) - 1);
-}
-
 static void take_base(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
 		      uint64_t now_ns)
 {
@@ -109,7 +100,7 @@ static void take_base(struct pipeline *pipeline, const struct flow *flow, struct
 	end->base_ns = 0;
 	if (process_table_read_base(pipeline->parts.processes, end->process, flow->start_ns, now_ns,
 				    &usage) == 0)
-		set_base(end, &usage);
+		record_builder_set_base(end, &usage);
 }
 
 /* Whoever sent the first packet was recorded before the event was made. */
@@ -249,6 +240,7 @@ static void take_owner(struct pipeline *pipeline, const struct flow *flow, struc
 			process_table_get_cgroups(pipeline->parts.processes), owner->cgroup_id);
 		return;
 	}
+	process_reporter_note(pipeline->parts.reporter, process);
 	take_base(pipeline, flow, end, now_ns);
 	if (flow->key.protocol != IPPROTO_TCP) /* its close is told when it happens */
 		process_table_watch(pipeline->parts.processes, process, now_ns);
@@ -596,9 +588,9 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 	if (report->is_last)
 		return;
 	if (src.has_usage)
-		set_base(&flow->src, &src.usage);
+		record_builder_set_base(&flow->src, &src.usage);
 	if (dst.has_usage)
-		set_base(&flow->dst, &dst.usage);
+		record_builder_set_base(&flow->dst, &dst.usage);
 }
 
 /* What the processes used until now is noted at once; the rest of the record can wait for the last

@@ -16,6 +16,7 @@
 #include "flow/ended_sockets.h"
 #include "flow/flow_table.h"
 #include "process/process_table.h"
+#include "process_reporter.h"
 #include "record_builder.h"
 #include "runtime/loop.h"
 #include "sources/conntrack.h"
@@ -30,6 +31,7 @@ struct pipeline_parts {
 	struct attribution *attribution;
 	struct process_table *processes;
 	struct trace *trace;		      /* NULL: not to be had */
+	struct process_reporter *reporter;    /* NULL: processes have no records of their own */
 	const struct exporter_set *exporters; /* all borrowed */
 };
 

@@ -3,6 +3,7 @@
 #include "record_builder.h"
 
 #include <netinet/in.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 
@@ -204,6 +205,15 @@ static void add_translation(const struct flow *flow, struct flow_record *record)
 		record->parts |= RECORD_NAT_PORTS;
 }
 
+void record_builder_set_base(struct flow_end *end, const struct process_usage *usage)
+{
+	end->base_ns = usage->taken_ns;
+	end->base_cpu_ns = usage->cpu_ns;
+	end->base_minor_faults = (uint32_t)usage->minor_faults;
+	end->base_major_faults = usage->major_faults & ((1u << FLOW_MAJOR_FAULTS_BITS) - 1);
+	end->base_iowait_us = usage->iowait_ns / NS_PER_US & ((1ull << FLOW_IOWAIT_BITS) - 1);
+}
+
 void record_builder_build(const struct flow *flow, const struct flow_report *report,
 			  const struct record_process *src, const struct record_process *dst,
 			  int64_t wall_offset_ns, struct flow_record *ret)
@@ -232,4 +242,128 @@ void record_builder_build(const struct flow *flow, const struct flow_report *rep
 	add_translation(flow, ret);
 	add_end(&ret->src, &flow->src, src, RECORD_SRC, wall_offset_ns, &ret->parts);
 	add_end(&ret->dst, &flow->dst, dst, RECORD_DST, wall_offset_ns, &ret->parts);
+}
+
+static void add_exit(struct flow_record *out, const struct process_totals *totals)
+{
+	if (!totals->has_wait_status)
+		return;
+	if (WIFSIGNALED(totals->wait_status)) {
+		out->life.exit_signal = (uint32_t)WTERMSIG(totals->wait_status);
+		out->parts |= RECORD_LIFE(LIFE_EXIT_SIGNAL);
+	} else {
+		out->life.exit_code = (uint32_t)WEXITSTATUS(totals->wait_status);
+		out->parts |= RECORD_LIFE(LIFE_EXIT_CODE);
+	}
+}
+
+/* Ticks tell how CPU time parts, not how much it is: as cputime_adjust() of the kernel does it. */
+static uint64_t find_user_ns(uint64_t cpu_ns, const struct process_totals *totals)
+{
+	uint64_t parts = totals->user_parts + totals->system_parts;
+
+	return parts ? (uint64_t)((__uint128_t)cpu_ns * totals->user_parts / parts) : 0;
+}
+
+static void add_cpu(struct flow_record *out, const struct record_interval *interval,
+		    const struct process_usage *usage)
+{
+	uint64_t cpu_ns = difference(usage->cpu_ns, interval->base.base_cpu_ns);
+	uint64_t user_ns;
+
+	out->life.cpu_us = cpu_ns / 1000;
+	out->parts |= RECORD_LIFE(LIFE_CPU);
+	if (interval->totals.user_parts + interval->totals.system_parts == 0)
+		return;
+	user_ns = difference(find_user_ns(usage->cpu_ns, &interval->totals),
+			     find_user_ns(interval->base.base_cpu_ns, &interval->base_totals));
+	if (user_ns > cpu_ns)
+		user_ns = cpu_ns;
+	out->life.user_us = user_ns / 1000;
+	out->life.system_us = out->life.cpu_us - out->life.user_us;
+	out->parts |= RECORD_LIFE(LIFE_CPU_SPLIT);
+}
+
+static void add_totals(struct flow_record *out, const struct record_interval *interval)
+{
+	const struct process_totals *now = &interval->totals, *base = &interval->base_totals;
+	struct record_life *life = &out->life;
+
+	if (now->has_io && base->has_io) {
+		life->read_bytes = difference(now->read_bytes, base->read_bytes);
+		life->written_bytes = difference(now->written_bytes, base->written_bytes);
+		out->parts |= RECORD_LIFE(LIFE_IO);
+	}
+	if (now->has_switches && base->has_switches) {
+		life->voluntary_switches =
+			difference(now->voluntary_switches, base->voluntary_switches);
+		life->involuntary_switches =
+			difference(now->involuntary_switches, base->involuntary_switches);
+		out->parts |= RECORD_LIFE(LIFE_SWITCHES);
+	}
+}
+
+/* Flows without a byte: the kernel does not count them. */
+static void add_network(struct flow_record *out, const struct record_interval *interval)
+{
+	const struct network_counters *now = &interval->network, *base = &interval->base_network;
+	struct record_life *life = &out->life;
+
+	life->flows = difference(now->flows, base->flows);
+	out->parts |= RECORD_LIFE(LIFE_FLOWS);
+	if (now->flows && now->sent_bytes + now->received_bytes == 0)
+		return;
+	life->sent_bytes = difference(now->sent_bytes, base->sent_bytes);
+	life->received_bytes = difference(now->received_bytes, base->received_bytes);
+	out->parts |= RECORD_LIFE(LIFE_TRAFFIC);
+}
+
+static void add_peak(struct flow_record *out, const struct record_process *process)
+{
+	if (process->peak_memory_bytes > out->src.peak_memory_bytes)
+		out->src.peak_memory_bytes = process->peak_memory_bytes;
+	if (out->src.peak_memory_bytes)
+		out->parts |= RECORD_LIFE(LIFE_PEAK);
+}
+
+static void add_interval(struct flow_record *out, const struct record_interval *interval,
+			 const struct record_process *process)
+{
+	add_memory(&out->src, process, RECORD_SRC, &out->parts);
+	add_usage(&out->src, &interval->base, process, RECORD_SRC, &out->parts);
+	add_peak(out, process);
+	add_cpu(out, interval, &process->usage);
+	add_totals(out, interval);
+	add_network(out, interval);
+}
+
+void record_builder_build_process(const struct record_interval *interval,
+				  const struct record_process *process, int64_t wall_offset_ns,
+				  struct flow_record *ret)
+{
+	static const char *const events[] = {
+		[RECORD_EVENT_START] = "start",
+		[RECORD_EVENT_INTERIM] = "interim",
+		[RECORD_EVENT_END] = "end",
+	};
+
+	*ret = (struct flow_record){
+		.parts = RECORD_PROCESS,
+		.flow_id = interval->id,
+		.number = interval->number,
+		.start_ns = interval->base.base_ns,
+		.end_ns = interval->end_ns,
+		.start_ms = to_epoch_ms(interval->base.base_ns, wall_offset_ns),
+		.end_ms = to_epoch_ms(interval->end_ns, wall_offset_ns),
+		.end_reason = (uint8_t)interval->reason,
+		.life.event = text_from(events[interval->event]),
+	};
+	add_identity(&ret->src, process->identity, RECORD_SRC, wall_offset_ns, &ret->parts);
+	ret->src.start_ms = interval->start_ms;
+	add_cgroup(&ret->src, process->cgroup, RECORD_SRC, &ret->parts);
+	add_packages(&ret->src, process, RECORD_SRC, &ret->parts);
+	if (process->has_usage)
+		add_interval(ret, interval, process);
+	if (interval->event == RECORD_EVENT_END)
+		add_exit(ret, &interval->totals);
 }

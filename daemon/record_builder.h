@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A due flow, its ends' processes and what those used since the last record, as one record. Pure. */
+/* A due flow, its ends' processes and what those used since the last record, as one record; or a
+ * process. Pure. */
 
 #include "flow/flow_record.h"
 #include "flow/flow_table.h"
 #include "flow/tcp_quality.h"
+#include "process/network_use.h"
 #include "process/process_table.h"
+#include "process/totals.h"
 
 /* What is known of one end's process at the time of the record. */
 struct record_process {
@@ -27,3 +30,26 @@ struct record_process {
 void record_builder_build(const struct flow *flow, const struct flow_report *report,
 			  const struct record_process *src, const struct record_process *dst,
 			  int64_t wall_offset_ns, struct flow_record *ret);
+
+/* What is used from "usage" on counts for the end. */
+void record_builder_set_base(struct flow_end *end, const struct process_usage *usage);
+
+enum record_event { RECORD_EVENT_START, RECORD_EVENT_INTERIM, RECORD_EVENT_END };
+
+/* A process in the interval of its record. */
+struct record_interval {
+	uint64_t id;	 /* of the process, the same in all its records */
+	uint32_t number; /* of this record, from 1 */
+	enum record_event event;
+	enum flow_end_reason reason;
+	struct flow_end base; /* what it had used when the interval began, at base_ns */
+	uint64_t end_ns;
+	uint64_t start_ms; /* of the process, epoch */
+	struct process_totals base_totals, totals;
+	struct network_counters base_network, network;
+};
+
+/* The usage of "process" is that at "end_ns". */
+void record_builder_build_process(const struct record_interval *interval,
+				  const struct record_process *process, int64_t wall_offset_ns,
+				  struct flow_record *ret);

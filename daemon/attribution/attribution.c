@@ -420,6 +420,18 @@ static void update_counters(struct attribution *attribution, const struct owners
 	counters->scans_refused = inodes->scans_refused;
 }
 
+bool attribution_find_life(const struct attribution *attribution, pid_t pid, uint64_t when_ns,
+			   struct attribution_life *ret)
+{
+	const struct trace_process *process =
+		attribution->trace ? trace_owner_find_life(attribution->trace, pid, when_ns) : NULL;
+
+	if (!process || process->start_ns == 0 || process->exit_ns > when_ns)
+		return false;
+	*ret = (struct attribution_life){process->start_ns, process->exit_ns};
+	return true;
+}
+
 void attribution_find_owner(struct attribution *attribution, const struct ownership_query *query,
 			    uint64_t now_ns, struct ownership *ret)
 {

@@ -75,6 +75,16 @@ void attribution_set_process_teller(struct attribution *attribution, void (*tell
 /* Forgets what is too old to be asked for, and looks for new namespaces; to be called once a second. */
 void attribution_expire(struct attribution *attribution, uint64_t now_ns);
 
+/* When a process began and ended, monotonic. */
+struct attribution_life {
+	uint64_t start_ns, end_ns;
+};
+
+/* What trace told of the last process that had ended under "pid" by "when_ns". False: nothing, or not
+ * both times. */
+bool attribution_find_life(const struct attribution *attribution, pid_t pid, uint64_t when_ns,
+			   struct attribution_life *ret);
+
 /* An end with a multicast or broadcast address is OWNERSHIP_REMOTE: every member socket gets a
  * copy, so no process of this host is its owner. Answers "query" at "now_ns". Always gives an
  * answer (OWNERSHIP_NONE with a reason at worst). */

@@ -256,6 +256,12 @@ static const struct trace_process *find_process(const struct trace_owner *owner,
 	return trace_processes_find(owner->processes, range->ownership.process.pid, range->from_ns);
 }
 
+const struct trace_process *trace_owner_find_life(const struct trace_owner *owner, pid_t pid,
+						  uint64_t when_ns)
+{
+	return trace_processes_find(owner->processes, pid, when_ns);
+}
+
 static bool is_doubtful(const struct trace_owner *owner, const struct ownership_query *query,
 			const struct ownership_range *range)
 {

@@ -41,6 +41,10 @@ void trace_owner_forget_port(struct trace_owner *owner, uint8_t protocol, uint16
 /* Forgets what is too old to be asked for; once a second is enough. */
 void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns);
 
+/* The process that had the pid at that time, or the last before; see trace_processes_find(). */
+const struct trace_process *trace_owner_find_life(const struct trace_owner *owner, pid_t pid,
+						  uint64_t when_ns);
+
 struct trace_owner_query {
 	const struct ownership_query *query;
 	uint64_t now_ns;

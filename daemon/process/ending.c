@@ -2,6 +2,8 @@
 
 #include "process/ending.h"
 
+#include "process/totals.h"
+
 static uint64_t find_end_ns(const struct process *process, const struct ending *ending)
 {
 	uint64_t lived_us = ending->last->group_elapsed_us;
@@ -21,7 +23,9 @@ void ending_take(struct process *process, const struct ending *ending)
 	uint64_t cpu_ns = is_sum ? total->cpu_ns : taskstats_find_exit_cpu(total);
 	uint64_t end_ns = find_end_ns(process, ending);
 
+	totals_take_ending(process, ending);
 	process->has_exit_record = true;
+	process->end_ns = end_ns;
 	process->has_usage = true;
 	usage->has_faults |= !is_sum;
 	if (end_ns > usage->taken_ns)

@@ -13,6 +13,7 @@
 
 struct logged {
 	struct list_node age;
+	struct list_node due; /* ended, and not told of yet */
 	struct exit_entry entry;
 };
 
@@ -22,6 +23,9 @@ struct exit_log {
 	struct hash_map map;
 	struct slab slab;
 	struct list_node ages; /* oldest first */
+	struct list_node due;  /* likewise */
+	exit_log_on_due on_due;
+	void *userdata;
 };
 
 static bool match_group(const void *value, const void *key)
@@ -46,6 +50,7 @@ int exit_log_new(size_t most, uint64_t keep_ns, struct exit_log **ret)
 	hash_map_init(&log->map);
 	slab_init(&log->slab, sizeof(struct logged));
 	list_init(&log->ages);
+	list_init(&log->due);
 	*ret = log;
 	return 0;
 }
@@ -59,10 +64,55 @@ void exit_log_free(struct exit_log *log)
 	free(log);
 }
 
+void exit_log_set_handler(struct exit_log *log, exit_log_on_due on_due, void *userdata)
+{
+	log->on_due = on_due;
+	log->userdata = userdata;
+}
+
+static bool is_due(const struct logged *logged)
+{
+	return !list_is_empty(&logged->due);
+}
+
+static void tell(struct exit_log *log, struct logged *logged)
+{
+	if (!is_due(logged))
+		return;
+	list_remove(&logged->due);
+	if (log->on_due)
+		log->on_due(log->userdata, &logged->entry);
+}
+
+void exit_log_tell(struct exit_log *log, uint64_t until_ns, unsigned most)
+{
+	struct list_node *node;
+
+	while (most-- && (node = list_first(&log->due))) {
+		struct logged *logged = container_of(node, struct logged, due);
+
+		if (logged->entry.seen_ns > until_ns)
+			return;
+		tell(log, logged);
+	}
+}
+
+bool exit_log_claim(struct exit_log *log, pid_t group)
+{
+	struct logged *logged =
+		hash_map_find(&log->map, hash_group(log, group), match_group, &group);
+
+	if (!logged || !is_due(logged))
+		return false;
+	list_remove(&logged->due);
+	return true;
+}
+
 static void drop(struct exit_log *log, struct logged *logged)
 {
 	pid_t group = logged->entry.group;
 
+	tell(log, logged);
 	hash_map_remove(&log->map, hash_group(log, group), match_group, &group);
 	list_remove(&logged->age);
 	slab_give(&log->slab, logged);
@@ -89,6 +139,7 @@ static struct logged *add_entry(struct exit_log *log, pid_t group)
 		return NULL;
 	*logged = (struct logged){.entry = {.group = group}};
 	list_init(&logged->age);
+	list_init(&logged->due);
 	if (hash_map_add(&log->map, hash_group(log, group), logged) < 0) {
 		slab_give(&log->slab, logged);
 		return NULL;
@@ -115,8 +166,10 @@ void exit_log_add(struct exit_log *log, const struct taskstats_message *message,
 			return;
 	}
 	entry = &logged->entry;
-	if (entry->has_ended) /* the pid was given out again */
+	if (entry->has_ended) { /* the pid was given out again */
+		tell(log, logged);
 		*entry = (struct exit_entry){.group = group};
+	}
 	if (message->pid == group) {
 		entry->leader = *task;
 		entry->has_leader = true;
@@ -124,11 +177,14 @@ void exit_log_add(struct exit_log *log, const struct taskstats_message *message,
 	entry->is_sum = message->has_group;
 	entry->has_ended = message->has_group || task->group_ended || task->group == 0;
 	entry->total = message->has_group ? message->group_figures : *task;
+	entry->last = *task;
 	if (task->peak_memory_bytes > entry->peak_memory_bytes)
 		entry->peak_memory_bytes = task->peak_memory_bytes;
 	entry->after_ns = after_ns;
 	entry->seen_ns = now_ns;
 	list_move_tail(&log->ages, &logged->age);
+	if (entry->has_ended && log->on_due)
+		list_add_tail(&log->due, &logged->due);
 }
 
 const struct exit_entry *exit_log_find(const struct exit_log *log, pid_t group, uint64_t now_ns)

@@ -20,14 +20,27 @@ struct exit_entry {
 	bool has_ended;	 /* all threads have */
 	bool is_sum;	 /* it had several threads: "total" is their sum, without faults */
 	struct task_figures leader, total;
+	struct task_figures last; /* of the thread that ended last */
 	uint64_t peak_memory_bytes;
 	/* Monotonic: the end lies between the time the records had last been read up and this. */
 	uint64_t after_ns, seen_ns;
 };
 
+/* Told once of each process whose end is known: by exit_log_tell(), or before it is dropped for
+ * want of room or its pid is given out again. Not of those that were claimed. "has_leader" may be
+ * false. */
+typedef void (*exit_log_on_due)(void *userdata, const struct exit_entry *entry);
+
 /* 0 or -ENOMEM. */
 int exit_log_new(size_t most, uint64_t keep_ns, struct exit_log **ret);
 void exit_log_free(struct exit_log *log);
+
+/* From here on "on_due" is told; without it nobody is. */
+void exit_log_set_handler(struct exit_log *log, exit_log_on_due on_due, void *userdata);
+/* Tells of at most "most" of those that ended at "until_ns" or before, oldest first. */
+void exit_log_tell(struct exit_log *log, uint64_t until_ns, unsigned most);
+/* Somebody else tells of this end. False where it was told of already. */
+bool exit_log_claim(struct exit_log *log, pid_t group);
 
 /* "after_ns": when there were no records left to read, the last time before "now_ns". */
 void exit_log_add(struct exit_log *log, const struct taskstats_message *message, uint64_t after_ns,

@@ -3,6 +3,7 @@
 #include "process/process.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,6 +83,56 @@ struct process *process_new(const struct process_identity *identity,
 	return process;
 }
 
+void process_set_owner(struct process *process, void *owner)
+{
+	process->owner = owner;
+}
+
+void *process_get_owner(const struct process *process)
+{
+	return process->owner;
+}
+
+bool process_is_gone(const struct process *process)
+{
+	return process->is_gone;
+}
+
+uint64_t process_get_end_ns(const struct process *process)
+{
+	if (!process->is_gone)
+		return 0;
+	return process->end_ns ? process->end_ns : process->gone_ns;
+}
+
+bool process_was_told(const struct process *process)
+{
+	return process->was_told;
+}
+
+void process_mark_told(struct process *process)
+{
+	process->was_told = true;
+}
+
+bool process_is_late(const struct process *process)
+{
+	return process->is_late;
+}
+
+bool process_read_last_usage(const struct process *process, struct process_usage *ret)
+{
+	if (!process->has_usage)
+		return false;
+	*ret = process->usage;
+	return true;
+}
+
+unsigned process_count_references(const struct process *process)
+{
+	return process->references;
+}
+
 void process_free(struct process *process)
 {
 	if (!process)
@@ -111,6 +162,35 @@ int process_rename(struct process *process, const struct identity_facts *facts)
 	process->texts = texts;
 	process->identity = identity;
 	memcpy(process->comm, facts->comm, sizeof(process->comm));
+	return 0;
+}
+
+int process_take_last_name(struct process *process, const char *comm, uid_t uid,
+			   const char *user_name)
+{
+	struct process_identity identity = process->identity;
+	struct identity_facts facts = {.has_executable = false};
+	bool is_renamed = strcmp(comm, process->comm) != 0;
+	char *texts;
+
+	if (!is_renamed && uid == identity.uid)
+		return 0;
+	if (is_renamed) {
+		snprintf(facts.name, sizeof(facts.name), "%s", comm);
+		snprintf(facts.comm, sizeof(facts.comm), "%s", comm);
+		set_executable(&identity, &facts);
+	}
+	identity.uid = uid;
+	identity.user_name = user_name;
+	texts = join_texts(&identity);
+	if (!texts)
+		return -ENOMEM;
+	free(process->older_texts);
+	process->older_texts = process->texts;
+	process->texts = texts;
+	process->identity = identity;
+	if (is_renamed)
+		memcpy(process->comm, facts.comm, sizeof(process->comm));
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "process/network_use.h"
 #include "process/peak.h"
 #include "process/process_table.h"
+#include "process/totals.h"
 #include "process/watch.h"
 
 struct process {
@@ -23,10 +24,13 @@ struct process {
 	struct peak peak;	/* since any time */
 	struct history history; /* at any time */
 	struct network_use network;
+	struct process_totals totals; /* as last read */
+	void *owner;		      /* see process_set_owner() */
 	struct watch watch;
 	uint64_t exit_peak_bytes; /* from its exit record */
 	uint64_t tried_ns;	  /* when a sample was last tried */
 	uint64_t released_ns, gone_ns;
+	uint64_t end_ns;	    /* by its exit record; else 0 */
 	uint64_t earliest_start_ns; /* by its exit record alone: it may have begun then; else 0 */
 	struct list_node turn; /* held and alive: by the time of the last sample; or not held */
 	struct list_node open; /* stat_fd is kept: by the time of the last use */
@@ -38,6 +42,7 @@ struct process {
 	bool is_remembered; /* in the list of those that nobody holds */
 	bool is_late; /* it was gone when it was first looked at: there is no sample of its life */
 	bool has_exit_record;
+	bool was_told;	    /* its end, before anybody asked for it */
 	bool counts_delays; /* proven: since it started */
 };
 
@@ -50,6 +55,12 @@ void process_free(struct process *process);
 
 /* Takes name, executable and command line from new facts (an exec, or a new comm). 0 or -ENOMEM. */
 int process_rename(struct process *process, const struct identity_facts *facts);
+
+/* Takes name and user that its exit record tells, where they are others than before: it was read
+ * before it took them on. Its executable may be another then, and is not known any more. 0 or
+ * -ENOMEM. */
+int process_take_last_name(struct process *process, const char *comm, uid_t uid,
+			   const char *user_name);
 
 /* Takes the usage over into the history. */
 void process_note_usage(struct process *process, uint64_t interval_ns);

@@ -13,6 +13,10 @@
 #include "process/exit_log.h"
 #include "process/process.h"
 #include "process/taskstats.h"
+#include "process/totals.h"
+
+/* So long a flow may come late that the process had: then it asks for the process itself. */
+#define ASK_WITHIN_NS NS_PER_SEC
 
 enum {
 	EXITS_A_READ = 1024,
@@ -20,6 +24,15 @@ enum {
 	 * readable again. */
 	MAX_EXIT_READS = 64,
 };
+
+static void take_last_name(struct process_table *table, struct process *process,
+			   const struct task_figures *leader, uint64_t now_ns)
+{
+	char user_name[USER_NAME_SIZE];
+
+	users_find_name(table->users, leader->uid, now_ns, user_name);
+	process_take_last_name(process, leader->name, leader->uid, user_name);
+}
 
 /* The end of a process, held or remembered. Its exit record has its totals up to the exit; while it
  * is to be seen as a zombie, a last sample has what it used for exiting as well. */
@@ -29,16 +42,29 @@ static void end_known(struct process_table *table, struct process *process,
 	const struct task_figures *task = &message->task_figures;
 	struct ending ending = {
 		.last = task, .peak_bytes = task->peak_memory_bytes, .seen_ns = now_ns};
-	bool ended = message->has_group || task->group_ended;
+	bool ended = message->has_group || task->group_ended, has_io = false;
+	struct process_totals io;
 
+	if (message->has_group && table->on_gone && !process->is_gone)
+		has_io = totals_read_io(table->options.proc_fd, process->identity.id.pid,
+					&io.read_bytes, &io.written_bytes);
+	if (message->pid == process->identity.id.pid)
+		take_last_name(table, process, task, now_ns);
 	/* Before version 12 nothing tells a leader that ends first from a process that ends. */
 	if (!process->is_gone && sampler_read(&table->sampler, process, now_ns) != SAMPLER_GONE &&
 	    !ended)
 		return;
 	ending.total = message->has_group ? &message->group_figures : task;
+	process->totals.has_io = false;
+	/* A zombie was sampled after its bytes were read: they are its own, of all threads. */
+	if (has_io && process->usage.taken_ns == now_ns) {
+		process->totals.read_bytes = io.read_bytes;
+		process->totals.written_bytes = io.written_bytes;
+		process->totals.has_io = true;
+	}
 	ending_take(process, &ending);
 	process_note_usage(process, table->options.sample_interval_ns);
-	process_table_settle(process, now_ns);
+	process_table_settle(table, process, now_ns);
 }
 
 static bool match_ended_unrecorded(const void *value, const void *key)
@@ -80,8 +106,45 @@ static void on_exit_record(const struct taskstats_message *message, void *userda
 		process = process_table_find_living(table, group);
 	if (process && (message->has_group || task->group_ended || task->group == 0))
 		end_known(table, process, message, seen_ns);
+	else if (process && message->pid == group)
+		take_last_name(table, process, task, seen_ns);
 	else if (!process)
 		exit_log_add(table->exit_log, message, table->drained_ns, seen_ns);
+}
+
+static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
+				  uint64_t start_ticks);
+
+/* Nobody asked for it. */
+static void on_end_due(void *userdata, const struct exit_entry *entry)
+{
+	struct process_table *table = userdata;
+	struct process *process;
+
+	if (!entry->has_leader) {
+		table->counters.ends_without_leader++;
+		return;
+	}
+	process = read_ended(table, entry, 0);
+	if (!process)
+		return;
+	process_table_tell_gone(table, process);
+	process_table_remember(table, process);
+}
+
+void process_table_set_on_gone(struct process_table *table, process_table_on_gone on_gone,
+			       void *userdata)
+{
+	table->on_gone = on_gone;
+	table->on_gone_userdata = userdata;
+	if (table->options.tell_all_ends)
+		exit_log_set_handler(table->exit_log, on_gone ? on_end_due : NULL, table);
+}
+
+void process_table_tell_ends(struct process_table *table, uint64_t now_ns, unsigned most)
+{
+	if (now_ns > ASK_WITHIN_NS)
+		exit_log_tell(table->exit_log, now_ns - ASK_WITHIN_NS, most);
 }
 
 int process_table_get_exit_fd(const struct process_table *table)
@@ -124,25 +187,68 @@ static bool fits_start(const struct process_table *table, const struct exit_entr
 	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
 }
 
+struct parent_search {
+	pid_t pid;
+	uint64_t child_start_ns, child_end_ns;
+};
+
+static bool is_parent(const void *value, const void *key)
+{
+	const struct process *process = value;
+	const struct parent_search *search = key;
+
+	return process->identity.id.pid == search->pid &&
+	       process->identity.start_ns <= search->child_start_ns &&
+	       (!process->is_gone || process->gone_ns >= search->child_end_ns);
+}
+
+/* One that the table knows: it was the parent when the child ended, and had begun before it. */
+static bool find_parent(const struct process_table *table, pid_t parent, uint64_t start_ns,
+			uint64_t end_ns, struct identity_facts *facts)
+{
+	struct parent_search search = {parent, start_ns, end_ns};
+	const struct process *process = hash_map_find(
+		&table->map, process_table_hash_pid(table, parent), is_parent, &search);
+
+	if (!process)
+		return false;
+	facts->parent = parent;
+	facts->has_parent = true;
+	snprintf(facts->parent_name, sizeof(facts->parent_name), "%s", process->identity.name);
+	facts->has_parent_name = true;
+	facts->parent_uid = process->identity.uid;
+	facts->has_parent_uid = true;
+	if (process->identity.executable) {
+		snprintf(facts->parent_executable, sizeof(facts->parent_executable), "%s",
+			 process->identity.executable);
+		facts->has_parent_executable = true;
+		facts->parent_executable_is_hosts = process->identity.executable_is_hosts;
+	}
+	return true;
+}
+
 /* A process of which only the exit record is left. It has no executable, and no memory but the
  * peak. */
 static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
 				  uint64_t start_ticks)
 {
 	const struct task_figures *leader = &entry->leader;
-	uint64_t lived_ns = (leader->elapsed_us + 1) * 1000;
+	uint64_t lived_us = entry->last.group_elapsed_us;
+	uint64_t lived_ns = ((lived_us ? lived_us : leader->elapsed_us) + 1) * 1000;
 	struct process_identity identity = {.id.pid = entry->group};
 	struct identity_facts facts = {.uid = leader->uid};
-	struct ending ending = {
-		.last = leader, .peak_bytes = entry->peak_memory_bytes, .seen_ns = entry->seen_ns};
+	struct ending ending = {.last = &entry->last,
+				.peak_bytes = entry->peak_memory_bytes,
+				.seen_ns = entry->seen_ns};
 	struct process *process;
 
 	identity.start_ns = entry->seen_ns > lived_ns ? entry->seen_ns - lived_ns : 0;
 	identity.id.start_ticks =
 		start_ticks ? start_ticks : sampler_start_ticks(&table->sampler, identity.start_ns);
 	snprintf(facts.name, sizeof(facts.name), "%s", leader->name);
-	identity_read_parent(table->options.proc_fd, leader->parent, identity.id.start_ticks,
-			     &facts);
+	if (!find_parent(table, leader->parent, identity.start_ns, entry->seen_ns, &facts))
+		identity_read_parent(table->options.proc_fd, leader->parent,
+				     identity.id.start_ticks, &facts);
 	if (!facts.has_parent_name)
 		ending_find_parent(table->exit_log, identity.start_ns, entry->seen_ns, &facts);
 	process = process_table_make_process(table, &identity, &facts, entry->seen_ns);
@@ -154,13 +260,31 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	process->usage.is_final = true;
 	process->counts_delays = leader->delay_count > 0;
 	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
-	ending.total = entry->is_sum ? &entry->total : leader;
+	ending.total = entry->is_sum ? &entry->total : &entry->last;
 	ending_take(process, &ending);
 	if (hash_map_add(&table->map, process_table_hash_pid(table, entry->group), process) < 0) {
 		process_free(process);
 		return NULL;
 	}
 	return process;
+}
+
+void process_exits_join(struct process_table *table, struct process *process, uint64_t now_ns)
+{
+	const struct process_id *id = &process->identity.id;
+	const struct exit_entry *entry = exit_log_find(table->exit_log, id->pid, now_ns);
+	struct ending ending;
+
+	if (process->has_exit_record || !entry || !fits_start(table, entry, id->start_ticks))
+		return;
+	ending = (struct ending){.last = &entry->last,
+				 .total = entry->is_sum ? &entry->total : &entry->last,
+				 .peak_bytes = entry->peak_memory_bytes,
+				 .seen_ns = entry->seen_ns};
+	take_last_name(table, process, &entry->leader, now_ns);
+	ending_take(process, &ending);
+	if (!exit_log_claim(table->exit_log, id->pid))
+		process->was_told = table->options.tell_all_ends;
 }
 
 struct newest_gone {
@@ -186,6 +310,7 @@ struct process *process_exits_find_ended(struct process_table *table, struct pro
 	struct process *newest = NULL;
 	struct newest_gone search = {.pid = id.pid, .newest = &newest};
 	const struct exit_entry *entry;
+	bool is_untold;
 
 	process_exits_read(table, now_ns);
 	entry = exit_log_find(table->exit_log, id.pid, now_ns);
@@ -194,8 +319,14 @@ struct process *process_exits_find_ended(struct process_table *table, struct pro
 	if (id.start_ticks == 0)
 		hash_map_find(&table->map, process_table_hash_pid(table, id.pid), look_at_gone,
 			      &search);
-	if (entry && (!newest || entry->seen_ns > newest->gone_ns))
-		return read_ended(table, entry, id.start_ticks);
+	if (!entry || (newest && entry->seen_ns <= newest->gone_ns))
+		return newest;
+	is_untold = exit_log_claim(table->exit_log, id.pid);
+	newest = read_ended(table, entry, id.start_ticks);
+	if (newest)
+		newest->was_told = table->options.tell_all_ends && !is_untold;
+	if (newest && is_untold)
+		process_table_tell_gone(table, newest);
 	return newest;
 }
 

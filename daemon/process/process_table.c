@@ -193,7 +193,13 @@ static void expire_remembered(struct process_table *table, uint64_t now_ns)
 		    now_ns > REMEMBER_NS ? now_ns - REMEMBER_NS : 0);
 }
 
-void process_table_settle(struct process *process, uint64_t now_ns)
+void process_table_tell_gone(struct process_table *table, struct process *process)
+{
+	if (table->on_gone && !process->was_told)
+		table->on_gone(table->on_gone_userdata, process);
+}
+
+void process_table_settle(struct process_table *table, struct process *process, uint64_t now_ns)
 {
 	uint64_t real_ns = clock_now_ns();
 
@@ -204,6 +210,7 @@ void process_table_settle(struct process *process, uint64_t now_ns)
 	watch_list_remove(&process->watch);
 	if (process->references)
 		list_remove(&process->turn);
+	process_table_tell_gone(table, process);
 }
 
 int process_table_take_sample(struct process_table *table, struct process *process, uint64_t now_ns)
@@ -215,9 +222,11 @@ int process_table_take_sample(struct process_table *table, struct process *proce
 		table->counters.sample_errors++;
 	if (r >= 0 && process->has_usage)
 		process_note_usage(process, table->options.sample_interval_ns);
-	if (process->is_gone && !process->has_exit_record)
+	if (process->is_gone && !process->has_exit_record) {
 		process_exits_read(table, now_ns);
-	process_table_settle(process, now_ns);
+		process_exits_join(table, process, now_ns);
+	}
+	process_table_settle(table, process, now_ns);
 	return r;
 }
 
@@ -231,7 +240,7 @@ static struct process *add(struct process_table *table, struct process *process,
 	process_exits_read(table, now_ns);
 	while ((earlier = process_table_find_living(table, process->identity.id.pid))) {
 		sampler_end(&table->sampler, earlier);
-		process_table_settle(earlier, now_ns);
+		process_table_settle(table, earlier, now_ns);
 	}
 	if (hash_map_add(&table->map, process_table_hash_pid(table, process->identity.id.pid),
 			 process) < 0) {
@@ -281,6 +290,11 @@ static struct process *read_new(struct process_table *table, struct process_id i
 		return NULL;
 	if (id.start_ticks && id.start_ticks != stat.start_ticks)
 		return NULL;
+	/* A zombie that was seen before. */
+	id.start_ticks = stat.start_ticks;
+	process = hash_map_find(&table->map, process_table_hash_pid(table, id.pid), match_id, &id);
+	if (process)
+		return process;
 	identity.id.start_ticks = stat.start_ticks;
 	identity.start_ns = sampler_start_ns(&table->sampler, stat.start_ticks);
 	do
@@ -341,8 +355,9 @@ static struct process *find_or_read(struct process_table *table, struct process_
 	if (process)
 		return process;
 	process = read_new(table, id, now_ns);
-	if (process) {
+	if (process && !process->is_gone) {
 		sampler_read_start(&table->sampler, process);
+		process_exits_join(table, process, now_ns);
 		process_table_take_sample(table, process, now_ns);
 		process->is_late = process->is_gone;
 	}
@@ -382,8 +397,7 @@ static bool lived_at(const struct process *process, uint64_t when_ns)
 	return start_ns <= when_ns && (!process->is_gone || process->gone_ns >= when_ns);
 }
 
-/* Put where an unheld process is kept for a while. */
-static void remember(struct process_table *table, struct process *process)
+void process_table_remember(struct process_table *table, struct process *process)
 {
 	if (process->references || process->is_remembered)
 		return;
@@ -403,12 +417,12 @@ struct process *process_table_acquire_at(struct process_table *table, pid_t pid,
 	if (process && lived_at(process, when_ns))
 		return hold_or_miss(table, process);
 	if (process)
-		remember(table, process);
+		process_table_remember(table, process);
 	process = process_exits_find_ended(table, id, now_ns);
 	if (process && lived_at(process, when_ns))
 		return hold_or_miss(table, process);
 	if (process)
-		remember(table, process);
+		process_table_remember(table, process);
 	return hold_or_miss(table, NULL);
 }
 
@@ -424,6 +438,26 @@ struct process *process_table_acquire_traced(struct process_table *table,
 	table->counters.traced++;
 	hold(table, process);
 	return process;
+}
+
+void process_table_hold(struct process_table *table, struct process *process)
+{
+	hold(table, process);
+}
+
+struct process *process_table_find(const struct process_table *table, pid_t pid)
+{
+	return process_table_find_living(table, pid);
+}
+
+DIR *process_table_open_proc(const struct process_table *table)
+{
+	int fd = openat(table->options.proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *proc = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!proc && fd >= 0)
+		close(fd);
+	return proc;
 }
 
 void process_table_release(struct process_table *table, struct process *process)

@@ -4,6 +4,7 @@
 /* The processes that flows refer to: living ones, and those gone for as long as a flow holds them.
  * Each is read once when first acquired, and sampled while it is held. */
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,9 @@ struct process_table_options {
 	const char *passwd_path; /* NULL: /etc/passwd */
 	bool command_line;	 /* read it: it may hold secrets */
 	bool package_names;	 /* read dpkg's lists, see packages.h */
+	/* Every process that ends comes to the on_gone of process_table_set_on_gone(), also one that
+	 * nobody had asked for. */
+	bool tell_all_ends;
 };
 
 struct process_table_counters {
@@ -37,6 +41,7 @@ struct process_table_counters {
 	uint64_t samples_idle; /* of these: the process had not run, and that was all to be read */
 	uint64_t samples_backwards; /* a counter was below the one before, which was kept */
 	uint64_t exit_records;
+	uint64_t ends_without_leader; /* not told of: the record with the name was lost */
 	uint64_t exit_records_lost;  /* times that the kernel dropped some; how many it does not say
 				      */
 	uint64_t descriptors_closed; /* kept ones, given up for others */
@@ -107,6 +112,8 @@ struct process *process_table_acquire_at(struct process_table *table, pid_t pid,
  * that is known of it but for its parent. NULL without memory. */
 struct process *process_table_acquire_traced(struct process_table *table,
 					     const struct process_trace *trace, uint64_t now_ns);
+/* One reference more to a process that the table still has. */
+void process_table_hold(struct process_table *table, struct process *process);
 /* Accepts NULL. */
 void process_table_release(struct process_table *table, struct process *process);
 
@@ -127,6 +134,37 @@ process_table_get_packages_counters(const struct process_table *table);
 
 /* The cgroups of processes, to look up and release those of sockets. */
 struct cgroup_table *process_table_get_cgroups(struct process_table *table);
+
+/* "on_gone" is told of processes as they are found to have ended, once of each; from within any other
+ * call, so it may take a reference and no more. With tell_all_ends they include those of which only
+ * the exit record is known, up to two seconds later. */
+typedef void (*process_table_on_gone)(void *userdata, struct process *process);
+void process_table_set_on_gone(struct process_table *table, process_table_on_gone on_gone,
+			       void *userdata);
+/* Tells of ends that nobody asked for, at most "most". */
+void process_table_tell_ends(struct process_table *table, uint64_t now_ns, unsigned most);
+
+/* The process that lives under "pid" as far as is known, borrowed; NULL: not known. */
+struct process *process_table_find(const struct process_table *table, pid_t pid);
+/* The table's /proc, to be closed; NULL with errno. */
+DIR *process_table_open_proc(const struct process_table *table);
+
+/* What a caller of its own keeps of a process; NULL at first. */
+void process_set_owner(struct process *process, void *owner);
+void *process_get_owner(const struct process *process);
+bool process_is_gone(const struct process *process);
+/* When it ended, monotonic, by its exit record or else by when it was found gone; 0: it has not. */
+uint64_t process_get_end_ns(const struct process *process);
+/* All that there is to tell of its end was told: "on_gone" was called before anybody asked for it, or
+ * process_mark_told(). */
+bool process_was_told(const struct process *process);
+void process_mark_told(struct process *process);
+/* There is no sample of its life: it was gone when it was first looked at. */
+bool process_is_late(const struct process *process);
+/* The last sample, or the end. False where there is none. */
+bool process_read_last_usage(const struct process *process, struct process_usage *ret);
+/* By how many it is held. */
+unsigned process_count_references(const struct process *process);
 
 const struct process_identity *process_get_identity(const struct process *process);
 

@@ -32,6 +32,8 @@ struct process_table {
 	struct watch_list watched;   /* some of those on the schedule */
 	uint64_t drained_ns;	     /* when there was no exit record left to read */
 	uint64_t now_ns;	     /* of the newest call */
+	process_table_on_gone on_gone;
+	void *on_gone_userdata;
 };
 
 uint64_t process_table_hash_pid(const struct process_table *table, pid_t pid);
@@ -47,10 +49,16 @@ struct process *process_table_make_process(struct process_table *table,
 int process_table_take_sample(struct process_table *table, struct process *process,
 			      uint64_t now_ns);
 /* What is gone has no turn any more. */
-void process_table_settle(struct process *process, uint64_t now_ns);
+void process_table_settle(struct process_table *table, struct process *process, uint64_t now_ns);
+/* Puts an unheld process where it is kept for a while. */
+void process_table_remember(struct process_table *table, struct process *process);
+void process_table_tell_gone(struct process_table *table, struct process *process);
 
 /* Reads the exit records that wait. */
 void process_exits_read(struct process_table *table, uint64_t now_ns);
+/* What is first seen while it exits, or as a zombie, may have left its exit record before it was
+ * known: takes that over. */
+void process_exits_join(struct process_table *table, struct process *process, uint64_t now_ns);
 /* Who ran under the pid last: remembered here, or by an exit record that came later. NULL where
  * nobody is known; not held yet. */
 /* One that only the records of trace tell of; NULL without memory. Not held yet. */

@@ -390,6 +390,8 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 	now.major_faults = stat.major_faults;
 	now.has_faults = true;
 	now.taken_ns = now_ns;
+	process->totals.user_parts = stat.user_ticks;
+	process->totals.system_parts = stat.system_ticks;
 	if (stat.state == 'Z' && !finished)
 		read_thread_memory(sampler, process->identity.id.pid, &stat.resident_pages);
 	/* 0: its memory is given back already, it is exiting; or it is a kernel thread. */

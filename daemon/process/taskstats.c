@@ -46,10 +46,15 @@ enum field {
 	FIELD_PID = 128,
 	FIELD_PARENT = 132,
 	FIELD_ELAPSED = 144,
+	FIELD_USER = 152,
+	FIELD_SYSTEM = 160,
 	FIELD_MINOR_FAULTS = 168,
 	FIELD_MAJOR_FAULTS = 176,
 	FIELD_PEAK_MEMORY = 200,
+	FIELD_READ_BYTES = 248,
+	FIELD_WRITE_BYTES = 256,
 	FIELD_VOLUNTARY_SWITCHES = 272,
+	FIELD_INVOLUNTARY_SWITCHES = 280,
 	FIELD_FREEPAGES_COUNT = 312,
 	FIELD_FREEPAGES_END = 328,
 	FIELD_THRASHING_COUNT = 328,
@@ -161,6 +166,11 @@ int taskstats_parse(const void *bytes, size_t length, struct task_figures *ret)
 	figures.run_count = read_u64(&reader, FIELD_RUN_COUNT);
 	figures.run_delay_ns = read_u64(&reader, FIELD_RUN_DELAY);
 	figures.voluntary_switches = read_u64(&reader, FIELD_VOLUNTARY_SWITCHES);
+	figures.involuntary_switches = read_u64(&reader, FIELD_INVOLUNTARY_SWITCHES);
+	figures.user_us = read_u64(&reader, FIELD_USER);
+	figures.system_us = read_u64(&reader, FIELD_SYSTEM);
+	figures.read_bytes = read_u64(&reader, FIELD_READ_BYTES);
+	figures.written_bytes = read_u64(&reader, FIELD_WRITE_BYTES);
 	figures.io_delay_ns = read_io_delay(&reader, figures.version);
 	figures.delay_count = sum_delay_counts(&reader);
 	figures.elapsed_us = read_u64(&reader, FIELD_ELAPSED);

@@ -24,15 +24,20 @@ struct task_figures {
 	uint64_t run_count,
 		run_delay_ns;	     /* how often it got a CPU, and how long it waited for one */
 	uint64_t voluntary_switches; /* how often it gave the CPU up of itself */
-	uint64_t io_delay_ns;	     /* block I/O, swapping in included */
+	uint64_t involuntary_switches;
+	uint64_t io_delay_ns;	   /* block I/O, swapping in included */
 	uint64_t delay_count;	   /* delays of all kinds: above 0 only where they are accounted */
 	uint64_t group_elapsed_us; /* since its process started; 0 before version 12 */
 	uint64_t elapsed_us;	   /* since the task started; of a group the sum over its tasks */
 	/* The following in the figures of one task only, 0 in those of a group. */
+	uint64_t user_us, system_us; /* by clock ticks: to see how cpu_ns parts */
 	uint64_t minor_faults, major_faults;
-	uint64_t peak_memory_bytes; /* of the whole address space since exec */
-	uint32_t exit_code;	    /* as wait(2) tells it */
-	uint32_t uid;		    /* real */
+	uint64_t read_bytes, written_bytes; /* of storage */
+	uint64_t peak_memory_bytes;	    /* of the whole address space since exec */
+	/* As wait(2) tells it. Of a thread that is not the leader only where there is "group" (Linux
+	 * 5.17: "taskstats: Cleanup the use of task->exit_code"). */
+	uint32_t exit_code;
+	uint32_t uid; /* real */
 	pid_t pid, parent;
 	pid_t group;   /* 0 before version 12 */
 	char name[16]; /* comm */

@@ -259,9 +259,95 @@ static void quality_of_a_connection(unused void **state)
 			 RECORD_END(RECORD_SRC, END_ROUND_TRIP));
 }
 
+/* Ten seconds of a process, the second five of its life. */
+static void process_tells_what_it_used_in_the_interval(void **state)
+{
+	const struct record_process process = {
+		.identity = &identity,
+		.has_usage = true,
+		.usage = {.taken_ns = END,
+			  .cpu_ns = 8 * NS_PER_SEC,
+			  .has_faults = true,
+			  .minor_faults = 150,
+			  .major_faults = 11},
+		.peak_memory_bytes = 8192,
+	};
+	struct record_interval interval = {
+		.id = 1ull << 63 | 5,
+		.number = 2,
+		.event = RECORD_EVENT_END,
+		.reason = FLOW_END_DETECTED,
+		.base = {.base_ns = START,
+			 .base_cpu_ns = 3 * NS_PER_SEC,
+			 .base_minor_faults = 100,
+			 .base_major_faults = 10},
+		.end_ns = END,
+		.start_ms = 7,
+		.base_totals = {.user_parts = 2,
+				.system_parts = 1,
+				.has_io = true,
+				.read_bytes = 10,
+				.written_bytes = 20},
+		.totals = {.user_parts = 6,
+			   .system_parts = 2,
+			   .has_io = true,
+			   .read_bytes = 15,
+			   .written_bytes = 19,
+			   .has_switches = true,
+			   .has_wait_status = true,
+			   .wait_status = 3 << 8},
+		.base_network = {.sent_bytes = 100, .received_bytes = 1, .flows = 1},
+		.network = {.sent_bytes = 150, .received_bytes = 4, .flows = 3},
+	};
+	struct flow_record record;
+
+	(void)state;
+	record_builder_build_process(&interval, &process, 0, &record);
+	assert_true(record.parts & RECORD_PROCESS);
+	assert_int_equal(record.src.start_ms, 7);
+	assert_int_equal(record.start_ms, START / NS_PER_MS);
+	assert_int_equal(record.end_ms, END / NS_PER_MS);
+	assert_int_equal(record.life.cpu_us, 5000000);
+	/* 6 of 8 seconds until now, 2 of 3 until then. */
+	assert_int_equal(record.life.user_us, 4000000);
+	assert_int_equal(record.life.system_us, 1000000);
+	assert_int_equal(record.src.cpu_load_pct100, 5000);
+	assert_int_equal(record.src.page_faults, 51);
+	/* A counter that went backwards is none. */
+	assert_int_equal(record.life.read_bytes, 5);
+	assert_int_equal(record.life.written_bytes, 0);
+	assert_int_equal(record.life.flows, 2);
+	assert_int_equal(record.life.sent_bytes, 50);
+	assert_int_equal(record.life.received_bytes, 3);
+	assert_int_equal(record.life.exit_code, 3);
+	assert_int_equal(record.src.peak_memory_bytes, 8192);
+	assert_true(record.parts & RECORD_LIFE(LIFE_EXIT_CODE));
+	assert_true(record.parts & RECORD_LIFE(LIFE_PEAK));
+	assert_false(record.parts & RECORD_LIFE(LIFE_EXIT_SIGNAL));
+	/* The base is not known: neither is the difference. */
+	assert_false(record.parts & RECORD_LIFE(LIFE_SWITCHES));
+	assert_false(record.parts & RECORD_END(RECORD_SRC, END_MEMORY));
+	assert_false(record.parts & RECORD_END(RECORD_SRC, END_IOWAIT));
+
+	interval.totals.wait_status = 9;
+	interval.network = (struct network_counters){.flows = 3};
+	interval.totals.user_parts = interval.totals.system_parts = 0;
+	record_builder_build_process(&interval, &process, 0, &record);
+	assert_int_equal(record.life.exit_signal, 9);
+	assert_false(record.parts & RECORD_LIFE(LIFE_EXIT_CODE));
+	/* Flows without bytes are not counted ones; without ticks nobody knows how CPU time parts. */
+	assert_false(record.parts & RECORD_LIFE(LIFE_TRAFFIC));
+	assert_false(record.parts & RECORD_LIFE(LIFE_CPU_SPLIT));
+
+	interval.event = RECORD_EVENT_INTERIM;
+	record_builder_build_process(&interval, &process, 0, &record);
+	assert_false(record.parts & RECORD_LIFE(LIFE_EXIT_SIGNAL));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(process_tells_what_it_used_in_the_interval),
 		cmocka_unit_test(loads_are_over_the_span),
 		cmocka_unit_test(several_cpus_are_above_100_percent),
 		cmocka_unit_test(what_is_not_known_is_left_out),

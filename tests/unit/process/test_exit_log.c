@@ -135,10 +135,81 @@ static void log_behaves_like_the_model(void **state)
 	}
 }
 
+struct told {
+	unsigned count;
+	pid_t last;
+};
+
+static void on_due(void *userdata, const struct exit_entry *entry)
+{
+	struct told *told = userdata;
+
+	told->count++;
+	told->last = entry->group;
+}
+
+static void ends_are_told_once(void **state)
+{
+	struct taskstats_message message = single(1, 1);
+	struct told told = {0};
+	struct exit_log *log;
+
+	(void)state;
+	assert_int_equal(exit_log_new(MOST, KEEP, &log), 0);
+	exit_log_add(log, &message, 0, 5); /* nobody wants to know yet */
+	assert_false(exit_log_claim(log, 1));
+	exit_log_set_handler(log, on_due, &told);
+	for (pid_t pid = 2; pid <= 5; pid++) {
+		message = single(pid, 1);
+		exit_log_add(log, &message, 0, (uint64_t)pid * 10);
+	}
+	exit_log_tell(log, 19, 100);
+	assert_int_equal(told.count, 0);
+	exit_log_tell(log, 30, 1);
+	assert_int_equal(told.count, 1);
+	assert_int_equal(told.last, 2);
+	exit_log_tell(log, 30, 100);
+	assert_int_equal(told.last, 3);
+	/* Whoever claims it tells it himself. */
+	assert_true(exit_log_claim(log, 4));
+	assert_false(exit_log_claim(log, 4));
+	assert_false(exit_log_claim(log, 3));
+	exit_log_tell(log, 100, 100);
+	assert_int_equal(told.count, 3);
+	assert_int_equal(told.last, 5);
+	exit_log_free(log);
+}
+
+/* Before it is lost: its pid is given out again, or there is no room. */
+static void an_end_that_leaves_is_told(void **state)
+{
+	struct taskstats_message message = single(1, 1);
+	struct told told = {0};
+	struct exit_log *log;
+
+	(void)state;
+	assert_int_equal(exit_log_new(MOST, KEEP, &log), 0);
+	exit_log_set_handler(log, on_due, &told);
+	exit_log_add(log, &message, 0, 1);
+	exit_log_add(log, &message, 1, 2);
+	assert_int_equal(told.count, 1);
+	for (pid_t pid = 2; pid < 2 + 2 * MOST; pid++) {
+		message = single(pid, 1);
+		exit_log_add(log, &message, 0, (uint64_t)pid);
+	}
+	assert_int_equal(exit_log_count(log), MOST);
+	assert_int_equal(told.count, 2 + MOST);
+	exit_log_tell(log, UINT64_MAX, UINT32_MAX);
+	assert_int_equal(told.count, 2 + 2 * MOST);
+	exit_log_free(log);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(newest_of_a_pid_is_found),
+		cmocka_unit_test(ends_are_told_once),
+		cmocka_unit_test(an_end_that_leaves_is_told),
 		cmocka_unit_test(group_is_told_when_leader_and_last_thread_have_ended),
 		cmocka_unit_test(records_newer_than_the_callers_now_count),
 		cmocka_unit_test(log_behaves_like_the_model),
