@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "export/ecs.h"
 #include "export/exporter.h"
 #include "export/json.h"
+#include "export/ndpi_tlv.h"
 #include "export/text_table.h"
 #include "export/wire_writer.h"
 #include "golden/records.h"
@@ -61,6 +63,24 @@ static void run_json(void *subject, const struct flow_record *record)
 	if (lines->length > 65536)
 		buffer_clear(lines);
 	json_encode_record(lines, record);
+}
+
+static void run_ecs(void *subject, const struct flow_record *record)
+{
+	struct buffer *lines = subject;
+
+	if (lines->length > 65536)
+		buffer_clear(lines);
+	ecs_encode_record(lines, record);
+}
+
+static void run_tlv(void *subject, const struct flow_record *record)
+{
+	struct buffer *lines = subject;
+
+	if (lines->length > 32768)
+		buffer_clear(lines);
+	ndpi_tlv_encode_record(lines, record);
 }
 
 static void run_text(void *subject, const struct flow_record *record)
@@ -153,6 +173,10 @@ int main(void)
 		return 1;
 	buffer_init(&lines);
 	measure("json", run_json, &lines);
+	measure("json, schema ecs", run_ecs, &lines);
+	buffer_clear(&lines);
+	measure("nDPI TLV", run_tlv, &lines);
+	buffer_clear(&lines);
 	measure("text", run_text, &lines);
 	buffer_fini(&lines);
 	measure_writer("netflow9", TEMPLATE_NETFLOW9);
