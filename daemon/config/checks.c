@@ -49,7 +49,7 @@ static const char *list_types(unsigned bits, char text[64])
 }
 
 /* "tcp://, tls://" */
-static const char *list_transports(unsigned bits, char text[64])
+static const char *list_transports(unsigned bits, char text[128])
 {
 	size_t length = 0;
 
@@ -57,7 +57,7 @@ static const char *list_transports(unsigned bits, char text[64])
 	for (unsigned i = 0; bits >> i; i++)
 		if (bits & 1u << i)
 			length +=
-				(size_t)snprintf(text + length, 64 - length, "%s%s://",
+				(size_t)snprintf(text + length, 128 - length, "%s%s://",
 						 length ? ", " : "", config_transport_get_name(i));
 	return text;
 }
@@ -86,7 +86,7 @@ static void check_keys_of_transports(const struct config_exporter *exporter,
 				     struct config_mistakes *mistakes)
 {
 	enum config_transport transport = exporter->to.transport;
-	char transports[64];
+	char transports[128];
 
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];

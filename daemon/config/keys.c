@@ -67,10 +67,16 @@ static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
 
 #define TO(name)    (1u << CONFIG_TRANSPORT_##name)
 #define CONNECTIONS (TO(TCP) | TO(TLS) | TO(UNIX))
-#define FOR(name)   (1u << CONFIG_EXPORTER_##name)
-#define MESSAGES    (FOR(NETFLOW9) | FOR(IPFIX))
-#define DOCUMENTS   (FOR(JSON) | FOR(ELASTICSEARCH) | FOR(KAFKA))
-#define PROCESSES   (MESSAGES | DOCUMENTS)
+/* Where it is known what arrived, of records that mean the same after a restart: messages would need
+ * their templates. */
+#define SPOOLED                                                                                    \
+	(1u << CONFIG_EXPORTER_JSON | 1u << CONFIG_EXPORTER_ELASTICSEARCH |                        \
+	 1u << CONFIG_EXPORTER_KAFKA)
+#define SPOOLED_TO (TO(FILE) | TO(TCP) | TO(UNIX) | TO(HTTP) | TO(HTTPS) | TO(KAFKA))
+#define FOR(name)  (1u << CONFIG_EXPORTER_##name)
+#define MESSAGES   (FOR(NETFLOW9) | FOR(IPFIX))
+#define DOCUMENTS  (FOR(JSON) | FOR(ELASTICSEARCH) | FOR(KAFKA))
+#define PROCESSES  (MESSAGES | DOCUMENTS)
 
 #define KEY(section_, member, name_, type_)                                                        \
 	.section = #section_, .name = name_, .type = CONFIG_KEY_##type_,                           \
@@ -291,12 +297,12 @@ const struct config_key config_keys[] = {
 	{EXPORTER_KEY(server_name, "server_name", TEXT), .only_to = TO(TLS),
 	 .example_text = "collector.example.net",
 	 .comment = "The name in the collector's certificate, where it is not the host in \"to\"."},
-	{EXPORTER_KEY(spool, "spool", PATH), .only_to = TO(FILE) | CONNECTIONS,
+	{EXPORTER_KEY(spool, "spool", PATH), .only_for = SPOOLED, .only_to = SPOOLED_TO,
 	 .example_text = "/var/lib/procflow/spool",
-	 .comment =
-		 "A directory: what the collector cannot take waits on disk, over restarts too."},
+	 .comment = "A directory: what is not sent yet stands on disk too, over a crash and a\n"
+		    "restart, and what does not fit the queue stands there only."},
 	{EXPORTER_KEY(spool_max_bytes, "spool_max", SIZE), .default_text = "1GiB", .least = "1MiB",
-	 .most = "1000000G", .only_to = TO(FILE) | CONNECTIONS,
+	 .most = "1000000G", .only_for = SPOOLED, .only_to = SPOOLED_TO,
 	 .comment = "At most so much of it; then the oldest makes room, and is counted."},
 
 	{KEY(control, socket, "socket", TEXT), .default_text = "/run/procflow/control.sock",
@@ -309,8 +315,9 @@ const struct config_key config_keys[] = {
 	 .comment = "All counters as text for Prometheus, for the textfile collector of its node "
 		    "exporter."},
 	{KEY(metrics, listen, "listen", LISTEN), .example_text = "127.0.0.1:9477",
-	 .comment = "The same by HTTP, at /metrics, to whoever can connect; a port alone is one of\n"
-		    "127.0.0.1."},
+	 .comment =
+		 "The same by HTTP, at /metrics, to whoever can connect; a port alone is one of\n"
+		 "127.0.0.1."},
 	{KEY(metrics, interval_ns, "interval", DURATION), .default_text = "15s", .least = "1s",
 	 .most = "1h", .comment = "How often the file is written."},
 

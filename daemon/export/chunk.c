@@ -13,7 +13,8 @@ static void empty(struct chunk *chunk)
 
 	buffer_clear(&bytes);
 	buffer_clear(&documents);
-	*chunk = (struct chunk){.bytes = bytes, .documents = documents};
+	*chunk = (struct chunk){
+		.bytes = bytes, .documents = documents, .spool_at = CHUNK_NOT_SPOOLED};
 	list_init(&chunk->node);
 }
 
@@ -36,6 +37,7 @@ struct chunk *chunk_new(struct chunk_pool *pool)
 	buffer_init(&chunk->bytes);
 	buffer_init(&chunk->documents);
 	list_init(&chunk->node);
+	chunk->spool_at = CHUNK_NOT_SPOOLED;
 	return chunk;
 }
 

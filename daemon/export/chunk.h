@@ -18,9 +18,13 @@ struct chunk_document {
 	uint32_t offset, length;
 };
 
+#define CHUNK_NOT_SPOOLED UINT64_MAX
+
 struct chunk {
 	struct list_node node; /* the outbox's */
 	uint64_t order;	       /* the outbox's: chunks go out by it */
+	uint64_t spool_at;     /* its place in the spool, or CHUNK_NOT_SPOOLED */
+	uint32_t sent;	       /* records in front of "begin" */
 	struct buffer bytes;
 	struct buffer documents; /* struct chunk_document each; empty where nobody wants them */
 	size_t begin;		 /* bytes in front of it are delivered already */

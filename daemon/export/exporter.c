@@ -220,7 +220,10 @@ static void finish_all(struct exporter *exporter)
 	exporter_flush(exporter);
 	outbox_finish_all(exporter->outbox, clock_now_ns() + LAST_WAIT_NS);
 	exporter_counters_update_waiting(exporter->counters);
-	if (exporter->counters->waiting_records > 0)
+	if (exporter->counters->waiting_records > 0 && exporter->config->spool)
+		log_notice("%s: %llu records wait for the next start", exporter_get_name(exporter),
+			   (unsigned long long)exporter->counters->waiting_records);
+	else if (exporter->counters->waiting_records > 0)
 		log_warning("%s: %llu records could not be sent", exporter_get_name(exporter),
 			    (unsigned long long)exporter->counters->waiting_records);
 }
@@ -294,8 +297,8 @@ static bool speak_the_same(const struct exporter *a, const struct exporter *b)
 
 void exporter_take_waiting(struct exporter *exporter, struct exporter *from)
 {
-	if (!speak_the_same(exporter, from))
-		return;
+	if (!speak_the_same(exporter, from) || from->config->spool)
+		return; /* what is in a spool waits for its own exporter */
 	encoder_finish(from->encoder);
 	outbox_take_waiting(exporter->outbox, from->outbox);
 }

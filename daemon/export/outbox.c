@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
+#define LOG_MODULE "export"
+
 #include "export/outbox.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "export/spool.h"
+#include "runtime/log.h"
 
 /* Preambles come in front of everything, in the order they were made. */
 #define FIRST_ORDER (1ull << 32)
@@ -14,6 +19,7 @@
 struct outbox {
 	struct outbox_options options;
 	struct delivery *delivery;
+	struct spool *spool; /* NULL: none */
 	struct exporter_counters counters;
 	struct list_node waiting; /* by order */
 	struct list_node flying;  /* with the delivery */
@@ -70,10 +76,38 @@ static void lose(struct outbox *outbox, const struct chunk *chunk, uint64_t reco
 		outbox->options.on_gap(outbox->options.userdata);
 }
 
+/* The spool may forget what is in front of the oldest chunk that has no fate yet. */
+static void update_done(struct outbox *outbox)
+{
+	const struct chunk *oldest = NULL;
+	uint64_t at = spool_get_unread_at(outbox->spool);
+
+	list_for_each (node, &outbox->flying)
+		if (chunk_of(node)->spool_at < at) {
+			oldest = chunk_of(node);
+			at = oldest->spool_at;
+		}
+	list_for_each (node, &outbox->waiting) {
+		if (chunk_of(node)->spool_at == CHUNK_NOT_SPOOLED)
+			continue;
+		if (chunk_of(node)->spool_at < at) {
+			oldest = chunk_of(node);
+			at = oldest->spool_at;
+		}
+		break; /* in order */
+	}
+	spool_set_done(outbox->spool, at, oldest ? oldest->begin : 0, oldest ? oldest->sent : 0);
+	outbox->counters.spooled_records = spool_count_unread(outbox->spool);
+}
+
 static void discard(struct outbox *outbox, struct chunk *chunk)
 {
+	bool is_spooled = chunk->spool_at != CHUNK_NOT_SPOOLED;
+
 	outbox->records -= chunk->records;
 	chunk_free(outbox->options.pool, chunk);
+	if (is_spooled)
+		update_done(outbox);
 }
 
 static void on_finished(void *userdata, struct chunk *chunk, const struct delivery_outcome *outcome)
@@ -104,9 +138,12 @@ static void on_returned(void *userdata, struct chunk *chunk, uint32_t sent)
 	}
 	outbox->counters.sent_records += sent;
 	chunk->records -= sent;
+	chunk->sent += sent;
 	outbox->records -= sent;
 	list_remove(&chunk->node);
 	insert_waiting(outbox, chunk);
+	if (chunk->spool_at != CHUNK_NOT_SPOOLED)
+		update_done(outbox);
 	exporter_counters_update_waiting(&outbox->counters);
 }
 
@@ -163,6 +200,67 @@ static int submit(struct outbox *outbox, struct chunk *chunk)
 	return r;
 }
 
+/* The next chunk from disk, where there is one. */
+static struct chunk *load(struct outbox *outbox)
+{
+	struct chunk *chunk;
+
+	if (!outbox->spool || spool_read(outbox->spool, outbox->options.pool, &chunk) != 0)
+		return NULL;
+	chunk->order = outbox->next_order++;
+	outbox->records += chunk->records;
+	insert_waiting(outbox, chunk);
+	outbox->counters.spooled_records = spool_count_unread(outbox->spool);
+	return chunk;
+}
+
+static struct chunk *next(struct outbox *outbox)
+{
+	struct chunk *chunk = first(&outbox->waiting);
+
+	return chunk ? chunk : load(outbox);
+}
+
+/* Room for one more in a spool that is full. False where all of it is on its way. */
+static bool drop_oldest(struct outbox *outbox)
+{
+	struct chunk *chunk = next(outbox);
+
+	if (!chunk || chunk->spool_at == CHUNK_NOT_SPOOLED)
+		return false;
+	lose(outbox, chunk, chunk->records, &outbox->counters.dropped_spool);
+	discard(outbox, chunk);
+	return true;
+}
+
+/* To disk first. False where the chunk need not stay in memory, or has been dropped. */
+static bool store(struct outbox *outbox, struct chunk *chunk)
+{
+	bool is_next = spool_count_unread(outbox->spool) == 0;
+	int r;
+
+	while ((r = spool_append(outbox->spool, chunk)) == SPOOL_FULL)
+		if (!drop_oldest(outbox))
+			break;
+	if (r < 0)
+		delivery_tell_trouble(outbox->delivery, r, "write to the spool", NULL);
+	if (r != 0 && is_next)
+		return true; /* in memory alone */
+	if (r != 0) {
+		lose(outbox, chunk, chunk->records, &outbox->counters.dropped_spool);
+		chunk_free(outbox->options.pool, chunk);
+		return false;
+	}
+	if (is_next && outbox->records + chunk->records <= outbox->options.config->queue) {
+		spool_skip_unread(outbox->spool);
+		return true;
+	}
+	outbox->counters.spooled_records = spool_count_unread(outbox->spool);
+	chunk->spool_at = CHUNK_NOT_SPOOLED;
+	chunk_free(outbox->options.pool, chunk);
+	return false;
+}
+
 static void pump(struct outbox *outbox)
 {
 	struct chunk *chunk;
@@ -170,7 +268,7 @@ static void pump(struct outbox *outbox)
 	if (outbox->is_pumping)
 		return;
 	outbox->is_pumping = true;
-	while (!outbox->is_full && !outbox->is_closed && (chunk = first(&outbox->waiting))) {
+	while (!outbox->is_full && !outbox->is_closed && (chunk = next(outbox))) {
 		list_move_tail(&outbox->flying, &chunk->node);
 		outbox->is_full = true; /* delivery_ready() may be called within */
 		if (submit(outbox, chunk) == 0) {
@@ -222,6 +320,29 @@ static void on_closed(void *userdata)
 		drop_all(outbox);
 }
 
+/* What the last run left is accepted once more. */
+static int open_spool(struct outbox *outbox)
+{
+	const struct config_exporter *config = outbox->options.config;
+	uint64_t records;
+	int r;
+
+	if (!config->spool)
+		return 0;
+	r = spool_open(config->spool, config->name ? config->name : "exporter",
+		       config->spool_max_bytes, &outbox->spool);
+	if (r < 0)
+		return r;
+	records = spool_count_unread(outbox->spool);
+	outbox->counters.accepted_records = outbox->counters.recovered_records = records;
+	outbox->counters.spooled_records = records;
+	exporter_counters_update_waiting(&outbox->counters);
+	if (records > 0)
+		log_notice("%s: %" PRIu64 " records wait on disk since the last run", config->name,
+			   records);
+	return 0;
+}
+
 int outbox_new(const struct outbox_options *options, struct outbox **ret)
 {
 	static const struct delivery_events events = {
@@ -241,6 +362,9 @@ int outbox_new(const struct outbox_options *options, struct outbox **ret)
 	outbox->next_order = FIRST_ORDER;
 	list_init(&outbox->waiting);
 	list_init(&outbox->flying);
+	r = open_spool(outbox);
+	if (r < 0)
+		return r;
 	r = delivery_open(&(struct delivery_options){.config = options->config,
 						     .loop = options->loop,
 						     .counters = &outbox->counters,
@@ -262,11 +386,17 @@ void outbox_free(struct outbox *outbox)
 	delivery_close(outbox->delivery);
 	while ((chunk = first(&outbox->flying)) || (chunk = first(&outbox->waiting)))
 		chunk_free(outbox->options.pool, chunk);
+	spool_close(outbox->spool);
 	free(outbox);
 }
 
 void outbox_add(struct outbox *outbox, struct chunk *chunk)
 {
+	if (outbox->spool && !chunk->is_preamble && !store(outbox, chunk)) {
+		pump(outbox);
+		exporter_counters_update_waiting(&outbox->counters);
+		return;
+	}
 	chunk->order = chunk->is_preamble ? outbox->next_preamble++ : outbox->next_order++;
 	outbox->records += chunk->records;
 	insert_waiting(outbox, chunk);

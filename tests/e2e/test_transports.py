@@ -278,3 +278,46 @@ def test_tls_key_that_others_can_read(pair, daemon, need, tmp_path):
     refused.start(wait=False)
     assert refused.wait_exit() == 3
     assert "chmod 0600" in refused.log()
+
+
+def test_spool(pair, daemon, tmp_path):
+    """Records wait on disk while the collector is away: over a kill, an orderly end, and more of
+    them than the queue in memory takes; then each comes once, in order."""
+    probe, spool, path = pair.probe, tmp_path / "spool", tmp_path / "all.json"
+    full = settings(path, tcp("away", 9301, spool=spool, queue=20),
+                    tcp("small", 9302, spool=spool, spool_max="1MiB"))
+    probed = daemon(probe, full, records=path)
+    make_flows(probe, 100)
+    probed.sync()
+    wait_for(lambda: counters(probed)["away"]["spooled_records"] > 50, "records on disk")
+    accepted = counters(probed)["away"]["accepted_records"]
+    probed.kill()
+    probed.start()
+    now = counters(probed)["away"]
+    assert now["recovered_records"] >= accepted - 10, now  # what an unfinished chunk held is lost
+    assert len(list((spool / "away").iterdir())) > 1
+    make_flows(probe, 1000)
+    probed.sync()
+    probed.stop()
+    # A tail that a crash tore.
+    newest = sorted(file for file in (spool / "away").iterdir() if file.name != "done")[-1]
+    with open(newest, "ab") as file:
+        file.write(b"torn")
+    probed.start()
+    now = counters(probed)
+    assert now["away"]["recovered_records"] >= accepted + 900 and "no whole entries" in probed.log()
+    assert now["small"]["dropped_spool"] >= 0 and sum(
+        file.stat().st_size for file in (spool / "small").iterdir()) <= 1 << 20
+    collector = Collector(probe, 9301, tmp_path / "received")
+    wait_sent(probed, "away")
+    wait_for(lambda: len(collector.lines()) >= counters(probed)["away"]["sent_records"],
+             "the collector to write")
+    received = identify(collector.lines())
+    assert len(set(received)) == len(received), "nothing twice"
+    wanted = identify(probed.stop())
+    missing = [one for one in wanted if one not in set(received)]
+    assert len(missing) <= 30, missing  # of the last moments before the kill, and at the end
+    common = [one for one in wanted if one in set(received)]
+    assert [one for one in received if one in set(common)] == common, "in order"
+    left = sum(file.stat().st_size for file in (spool / "away").iterdir())
+    assert left < 100000, "what is sent leaves the disk"

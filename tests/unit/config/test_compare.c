@@ -28,7 +28,7 @@ static struct config *read_good(const char *text)
 
 static const char all[] = "exporters:\n"
 			  "  - {type: ipfix, to: 'tls://c:1', ca_file: /a, certificate_file: /b,\n"
-			  "     key_file: /c, server_name: d, spool: /e, biflow: ntop,\n"
+			  "     key_file: /c, server_name: d, name: e, biflow: ntop,\n"
 			  "     template: '%PROTOCOL', records: [flow], queue: 5}\n";
 
 static void test_a_copy_is_equal_and_its_own(unused void **state)
@@ -38,7 +38,7 @@ static void test_a_copy_is_equal_and_its_own(unused void **state)
 
 	assert_int_equal(config_exporter_copy(&config->exporters[0], &copy), 0);
 	assert_true(config_exporter_is_equal(&config->exporters[0], &copy));
-	assert_ptr_not_equal(copy.spool, config->exporters[0].spool);
+	assert_ptr_not_equal(copy.server_name, config->exporters[0].server_name);
 	config_free(config);
 	assert_string_equal(copy.server_name, "d");
 	config_exporter_fini(&copy);
@@ -49,11 +49,11 @@ static void test_every_difference_shows(unused void **state)
 {
 	static const char *const others[][2] = {{"tls://c:1", "tls://c:2"},
 						{"/a", "/A"},
-						{"/e", "/E"},
+						{"name: e", "name: E"},
 						{"ntop", "split"},
 						{"'%PROTOCOL'", "standard"},
 						{"queue: 5", "queue: 6"},
-						{"name: d", "name: dd"}};
+						{"server_name: d", "server_name: dd"}};
 	struct config *config = read_good(all), *same = read_good(all);
 
 	assert_true(config_exporter_is_equal(&config->exporters[0], &same->exporters[0]));

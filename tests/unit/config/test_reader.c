@@ -304,9 +304,15 @@ static const struct bad_case exporter_cases[] = {
 	 "f:2:22: exporters.to: type json has no usual port: tcp://a:PORT\n"
 	 "      - {type: json, to: 'tcp://a'}\n"
 	 "                         ^\n"},
+	{"exporters:\n  - type: json\n    to: udp://a:5\n    spool: /s\n",
+	 "f:4:5: exporters.spool: means nothing for udp: (only for file://, tcp://, unix://, "
+	 "http://, "
+	 "https://, kafka://)\n"
+	 "        spool: /s\n"
+	 "        ^\n"},
 	{"exporters:\n  - type: ipfix\n    to: udp://a\n    spool: /s\n    ca_file: ca\n",
-	 "f:4:5: exporters.spool: means nothing for udp: (only for file://, tcp://, tls://, "
-	 "unix://)\n"
+	 "f:4:5: exporters.spool: means nothing for type ipfix (only for json, elasticsearch, "
+	 "kafka)\n"
 	 "        spool: /s\n"
 	 "        ^\n"
 	 "f:5:5: exporters.ca_file: means nothing for udp: (only for tls://, https://)\n"
