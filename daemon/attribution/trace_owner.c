@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -17,7 +17,7 @@
 
 /* A flow is asked for when it begins; what stays open longer is asked for again only when it is found
  * anew, and then sock_diag serves. 65,536 ranges are 10 MiB: a minute at a thousand senders a second. */
-enum { MAX_RANGES = 65536, MAX_PROCESSES = 16384, MOST_ANCESTORS = 8 };
+enum { MAX_RANGES = 65536, MAX_PROCESSES = 16384, MOST_ANCESTORS = 8, KNOWN_NETNS = 64 };
 #define RANGE_AGE_NS   (180 * NS_PER_SEC)
 #define PROCESS_AGE_NS (60 * NS_PER_SEC)
 /* Conntrack's time of a flow's beginning is wall time turned back into monotonic time. */
@@ -28,6 +28,14 @@ enum { MAX_RANGES = 65536, MAX_PROCESSES = 16384, MOST_ANCESTORS = 8 };
 /* The parent of all kernel threads has this number, but in a pid namespace that is not the first. */
 enum { KTHREADD = 2 };
 
+/* What was read of a process's namespace, by pid: it serves for all that was done before it was read,
+ * where a reading now would be later still. */
+struct known_netns {
+	pid_t pid;
+	ino_t netns;
+	uint64_t read_ns; /* not before that */
+};
+
 struct trace_owner {
 	struct ownership_ranges *ranges;
 	struct trace_processes *processes;
@@ -35,16 +43,25 @@ struct trace_owner {
 	ino_t netns; /* ours */
 	bool has_kthreadd;
 	pid_t own_pid;
+	struct known_netns known[KNOWN_NETNS];
 };
 
 DEFINE_CLEANUP(struct trace_owner *, trace_owner_free);
 
-/* The inode of the namespace that "path" (PID/ns/net) is in; 0 where the process is gone. */
+/* The inode of the namespace that "path" (PID/ns/net) is in; 0 where the process is gone. The link's
+ * text: stat(2) would have the kernel make the file. */
 static ino_t read_netns(int proc_fd, const char *path)
 {
-	struct stat status;
+	static const char prefix[] = "net:[";
+	char text[32];
+	ssize_t length = readlinkat(proc_fd, path, text, sizeof(text) - 1);
 
-	return fstatat(proc_fd, path, &status, 0) < 0 ? 0 : status.st_ino;
+	if (length < 0)
+		return 0;
+	text[length] = '\0';
+	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0)
+		return 0;
+	return (ino_t)strtoull(text + sizeof(prefix) - 1, NULL, 10);
 }
 
 /* A name is no proof, any process can give itself one: kernel threads have no executable. */
@@ -153,7 +170,7 @@ void trace_owner_expire(struct trace_owner *owner, uint64_t now_ns)
 }
 
 struct acceptance {
-	const struct trace_owner *owner;
+	struct trace_owner *owner;
 	const struct trace_owner_query *query;
 	ino_t netns; /* that is asked about */
 };
@@ -194,14 +211,29 @@ static ino_t read_netns_of_threads(const struct trace_owner *owner, pid_t pid)
 	return netns;
 }
 
-static ino_t read_netns_of(const struct trace_owner *owner, pid_t pid)
+static ino_t read_netns_of(struct trace_owner *owner, pid_t pid, uint64_t acted_ns)
 {
+	struct known_netns *known = &owner->known[(unsigned)pid % KNOWN_NETNS];
+	uint64_t now_ns;
 	char path[32];
 	ino_t netns;
 
+	if (known->pid == pid && known->read_ns >= acted_ns)
+		return known->netns;
+	now_ns = clock_now_ns();
 	snprintf(path, sizeof(path), "%d/ns/net", pid);
 	netns = read_netns(owner->proc_fd, path);
-	return netns ? netns : read_netns_of_threads(owner, pid);
+	if (!netns)
+		netns = read_netns_of_threads(owner, pid);
+	if (netns)
+		*known = (struct known_netns){.pid = pid, .netns = netns, .read_ns = now_ns};
+	return netns;
+}
+
+/* All of its threads have ended: nothing is left of it below /proc, or what has its number is another. */
+static bool has_ended(const struct trace_process *process)
+{
+	return process && process->start_ns && process->exit_ns != UINT64_MAX;
 }
 
 static bool is_in_namespace(const struct acceptance *acceptance, const struct ownership_act *act)
@@ -210,12 +242,14 @@ static bool is_in_namespace(const struct acceptance *acceptance, const struct ow
 	pid_t pid = act->pid;
 
 	for (int i = 0; i < MOST_ANCESTORS && pid > 0; i++) {
-		const struct trace_process *process;
-		ino_t netns = read_netns_of(owner, pid);
+		const struct trace_process *process =
+			trace_processes_find(owner->processes, pid, act->first_ns);
+		ino_t netns = has_ended(process)
+				      ? 0
+				      : read_netns_of(acceptance->owner, pid, act->first_ns);
 
 		if (netns)
 			return is_right_namespace(acceptance, netns, i == 0);
-		process = trace_processes_find(owner->processes, pid, act->first_ns);
 		if (!process)
 			break;
 		pid = process->parent;
