@@ -12,7 +12,8 @@
  *   3. the lowest descriptor that was free in every process, those of the socket's user first:
  *      that is where the kernel puts a new one;
  *   4. all descriptors of the processes of the socket's user, the last read first;
- *   5. all descriptors of the rest.
+ *   5. all descriptors of the rest;
+ *   6. those of threads that do not share their leader's, or have none any more.
  *
  * A process may share its socket by fork, under the same number, with its relatives; one readlink
  * each tells. Where the process was read before and did not have the socket then, it opened it
@@ -30,6 +31,7 @@
 #include "attribution/newborns.h"
 #include "attribution/process_list.h"
 #include "attribution/socket_index.h"
+#include "attribution/thread_descriptors.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 
@@ -198,15 +200,17 @@ static int64_t read_link(int directory, const char *name)
 
 /* Whether the process has "inode" there: of this very process (enters its directory), or of
  * whoever has its number now (quicker; to be verified). */
-static bool has_socket(struct inode_map *map, struct listed_process *process, int fd,
-		       uint64_t inode)
+static bool has_socket(struct inode_map *map, const struct socket_holder *holder, uint64_t inode)
 {
-	int directory = process_list_enter(map->processes, process);
-	char name[24];
+	int directory = process_list_enter(map->processes, holder->process);
+	char name[40];
 
 	if (directory < 0)
 		return false;
-	snprintf(name, sizeof(name), "fd/%d", fd);
+	if (holder->thread)
+		snprintf(name, sizeof(name), "task/%d/fd/%d", holder->thread, holder->fd);
+	else
+		snprintf(name, sizeof(name), "fd/%d", holder->fd);
 	return read_link(directory, name) == (int64_t)inode;
 }
 
@@ -428,6 +432,47 @@ static void scan_scanned(struct inode_map *map, struct search *search, bool of_u
 	}
 }
 
+static void look_at_threads(struct inode_map *map, struct listed_process *process,
+			    struct search *search)
+{
+	int directory = process_list_enter(map->processes, process), fd;
+	struct socket_holder *holder;
+	uint64_t cost_us = 0;
+	pid_t thread;
+
+	if (directory < 0)
+		return;
+	thread = thread_descriptors_find(directory, process->id.pid, search->query->inode, &fd,
+					 &cost_us);
+	spend(map, cost_us);
+	if (thread <= 0)
+		return;
+	note_holder(map, process, fd, search->query->inode);
+	holder = socket_index_first_holder(map->index.wanted);
+	if (!holder)
+		return;
+	holder->thread = thread;
+	search->found = true;
+}
+
+/* The last resort: no leader has it. */
+static void scan_threads(struct inode_map *map, struct search *search)
+{
+	struct list_node *head = process_list_get_scanned(map->processes);
+
+	for (struct list_node *node = head->next, *next; node != head && !search->found;
+	     node = next) {
+		struct listed_process *process = container_of(node, struct listed_process, node);
+
+		next = node->next;
+		if (!is_within_budget(map, search))
+			return;
+		spend(map, 2);
+		if (thread_descriptors_may_exist(map->proc_fd, process->id.pid))
+			look_at_threads(map, process, search);
+	}
+}
+
 static void search_processes(struct inode_map *map, struct search *search, uint64_t now_ns)
 {
 	static void (*const steps[])(struct inode_map *, struct search *, bool) = {probe_free,
@@ -451,6 +496,8 @@ static void search_processes(struct inode_map *map, struct search *search, uint6
 	/* Who started meanwhile, or has the number of a process that turned out to be gone. */
 	search->refused = !refresh_processes(map, now_ns);
 	scan_unscanned(map, search);
+	if (!search->found && !search->refused && !search->gone)
+		scan_threads(map, search);
 }
 
 /* --- Relatives --- */
@@ -546,10 +593,9 @@ static unsigned verify_holders(struct inode_map *map, struct inode_entry *entry)
 
 	while (node != &entry->holders && good < 2) {
 		struct socket_holder *holder = container_of(node, struct socket_holder, in_entry);
-		struct listed_process *process = holder->process;
 		struct list_node *next = node->next;
 
-		if (has_socket(map, process, holder->fd, entry->inode)) {
+		if (has_socket(map, holder, entry->inode)) {
 			good++;
 		} else {
 			map->counters.stale++;

@@ -152,6 +152,7 @@ void socket_index_add_holder(struct socket_index *index, uint64_t inode,
 
 	if (holder) {
 		holder->fd = fd;
+		holder->thread = 0;
 		holder->round = round;
 		return;
 	}

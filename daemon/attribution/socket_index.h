@@ -32,6 +32,7 @@ struct socket_holder {
 	struct inode_entry *entry;
 	struct listed_process *process;
 	int fd;
+	pid_t thread;	/* the descriptor is in this one's own table; 0: in the leader's */
 	uint64_t round; /* of the last time it was seen */
 	struct list_node in_entry, in_process;
 };

@@ -125,8 +125,10 @@ def test_a08_exec_after_connect(pair, agent, daemon, need):
 
 @pytest.mark.parametrize("source", [WITHOUT_LEADER, OWN_DESCRIPTORS],
                          ids=["a17_leader_exited", "a18_own_descriptors"])
-def test_threads(pair, agent, daemon, source):
-    probed = daemon(pair.probe)
+@pytest.mark.parametrize("method", ["trace", "sock_diag"])
+def test_threads(pair, agent, daemon, source, method):
+    """With sock_diag alone: /proc/PID/fd shows the leader's descriptors, which does not have it."""
+    probed = daemon(pair.probe, {"attribution": {"methods": [method]}})
     _, there = pair.addresses(4)
     server = listen(agent, pair.peer, 4, there)
     process, (port,) = run(pair.probe, source, 4, there)
@@ -134,7 +136,7 @@ def test_threads(pair, agent, daemon, source):
     finish(probed, process)
     server.close(name="s")
     record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
-    assert record["SRC_PROC_ATTRIBUTION"] == "trace", record
+    assert record["SRC_PROC_ATTRIBUTION"] == method, record
     assert record["SRC_PROC_PID"] == process.pid, record
 
 
@@ -217,3 +219,73 @@ def test_a48_a_forwarded_question_is_the_resolvers(pair, agent, daemon):
     outer = probed.wait_record(L4_DST_PORT=PORT + 1)
     assert inner["SRC_PROC_PID"] == asker.pid and inner["DST_PROC_PID"] == resolver.pid, inner
     assert outer["SRC_PROC_PID"] == resolver.pid, outer
+
+
+# A UDP packet that is written to the device: it passes no connection tracking on its way out.
+PACKET = """
+import socket, struct, sys
+device, here, there, port = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+def mac(path):
+    return bytes.fromhex(open(path).read().strip().replace(":", ""))
+ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 29, 0, 0, 64, 17, 0, socket.inet_aton(here),
+                 socket.inet_aton(there))
+words = struct.unpack("!10H", ip)
+total = sum(words)
+total = (total & 0xffff) + (total >> 16)
+ip = ip[:10] + struct.pack("!H", ~total & 0xffff) + ip[12:]
+udp = struct.pack("!HHHH", port, port, 9, 0) + b"x"
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+raw.sendto(ip + udp, (device, 0x0800, 0, 0, b"\\xff" * 6))
+"""
+
+
+def test_a29_packet_sockets_make_no_flow(pair, agent, daemon):
+    """They pass by what tells of flows; nobody else's flow is made of them."""
+    probed = daemon(pair.probe)
+    here, there = pair.addresses(4)
+    device = pair.probe.run("ip", "-o", "route", "get", there).stdout.split(" dev ")[1].split()[0]
+    sender = pair.probe.run("/usr/bin/python3", "-c", PACKET, device, here, there, PORT + 1)
+    assert sender.returncode == 0
+    server = listen(agent, pair.peer, 4, there)
+    process, (port,) = run(pair.probe, CONNECT, 4, there)
+    server.accept(name="s", listener="l")
+    finish(probed, process)
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+    assert record["SRC_PROC_PID"] == process.pid, record
+    assert not [line for line in pair.probe.conntrack("-p", "udp") if f"={PORT + 1}" in line]
+
+
+def test_a22_without_ipv6(pair, agent, daemon):
+    """As far as it can be switched off at run time."""
+    pair.probe.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    probed = daemon(pair.probe)
+    _, there = pair.addresses(4)
+    server = listen(agent, pair.peer, 4, there)
+    process, (port,) = run(pair.probe, CONNECT, 4, there)
+    server.accept(name="s", listener="l")
+    finish(probed, process)
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+    assert record["SRC_PROC_PID"] == process.pid, record
+
+
+def test_a46_picked_up_the_wrong_way_round(pair, agent, daemon):
+    """Connection tracking forgets a connection, and the next packet is the server's: it is the initiator
+    then. Whose an address is does not depend on that."""
+    probed = daemon(pair.probe)
+    here, _ = pair.addresses(4)
+    server, client = agent(pair.probe, "server"), agent(pair.peer, "client")
+    server.listen(name="l", version=4, address=here, port=PORT)
+    client.connect(name="c", version=4, address=here, port=PORT)
+    server.accept(name="s", listener="l")
+    probed.sync()
+    pair.probe.run("conntrack", "-D", "-p", "tcp", "--dport", PORT)
+    server.send(name="s", count=100)
+    client.receive(name="c", count=100)
+    probed.sync()
+    server.close(name="s")
+    client.close(name="c")
+    record = probed.wait_record(L4_SRC_PORT=PORT)
+    assert record["SRC_PROC_ATTRIBUTION"] in PROVEN, record
+    assert record["SRC_PROC_PID"] == server.pid, record
