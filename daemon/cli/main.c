@@ -41,12 +41,15 @@ static const struct shown {
 	{"processes", show_processes},
 };
 
-/* Written as it came: a program reads it. */
-static int on_json_item(unused void *userdata, const char *line, size_t length)
+/* As it came: a program reads it. Kept until the answer is whole, because the daemon does not wait for
+ * somebody who turns pages ("procflow flows --json | less"). */
+static int on_json_item(void *userdata, const char *line, size_t length)
 {
-	if (fwrite(line, 1, length, stdout) != length || putchar('\n') == EOF)
-		return -EIO;
-	return 0;
+	struct buffer *lines = userdata;
+
+	buffer_add(lines, line, length);
+	buffer_add_byte(lines, '\n');
+	return lines->failed ? -ENOMEM : 0;
 }
 
 static int on_item(void *userdata, const char *line, size_t length)
@@ -86,10 +89,16 @@ static int finish(int outcome)
 
 static int ask_json(const struct options *options)
 {
-	const struct connection_handler handler = {.on_item = on_json_item};
+	struct buffer lines;
+	const struct connection_handler handler = {.on_item = on_json_item, .userdata = &lines};
 	struct connection_end end = {0};
+	int outcome;
 
-	return finish((int)connection_ask(options->socket, options->request, &handler, &end));
+	buffer_init(&lines);
+	outcome = (int)connection_ask(options->socket, options->request, &handler, &end);
+	fwrite(lines.bytes, 1, lines.length, stdout);
+	buffer_fini(&lines);
+	return finish(outcome);
 }
 
 static int ask(const struct options *options,

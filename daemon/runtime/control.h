@@ -31,7 +31,7 @@ enum {
 	CONTROL_ACCEPTS_PER_TURN = 16,
 	CONTROL_BUFFER_BYTES = 64 * 1024, /* an answer is not made further than this ahead */
 	CONTROL_REQUEST_SECONDS = 5,	  /* until the whole request must be here */
-	CONTROL_STALL_SECONDS = 10,	  /* without a byte being read */
+	CONTROL_STALL_SECONDS = 5,	  /* without a byte being read */
 	CONTROL_ANSWER_SECONDS = 120,	  /* for the whole answer */
 };
 

@@ -88,10 +88,13 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connect
 	return serve(userdata, connection);
 }
 
+/* At the limit of connections the library leaves the listening socket alone, and takes it up again in
+ * the call after the one in which a connection ended: so there are two. */
 static void run(struct metrics_server *server)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
+	MHD_run(server->http);
 	MHD_run(server->http);
 	if (MHD_get_timeout(server->http, &wait_ms) == MHD_YES)
 		loop_source_set_time(server->timer, clock_now_ns() + wait_ms * NS_PER_MS);

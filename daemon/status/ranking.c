@@ -3,6 +3,7 @@
 #include "status/ranking.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 enum { FIRST_ROOM = 64 };
@@ -18,6 +19,12 @@ void ranking_fini(struct ranking *ranking)
 	ranking_init(ranking, 0);
 }
 
+/* Of equal ones the smaller number is the larger item: the order is the same every time. */
+static bool is_below(const struct ranking_item *a, const struct ranking_item *b)
+{
+	return a->key < b->key || (a->key == b->key && a->number > b->number);
+}
+
 static void swap(struct ranking_item *a, struct ranking_item *b)
 {
 	struct ranking_item held = *a;
@@ -28,7 +35,7 @@ static void swap(struct ranking_item *a, struct ranking_item *b)
 
 static void sift_up(struct ranking_item *items, size_t at)
 {
-	while (at > 0 && items[at].key < items[(at - 1) / 2].key) {
+	while (at > 0 && is_below(&items[at], &items[(at - 1) / 2])) {
 		swap(&items[at], &items[(at - 1) / 2]);
 		at = (at - 1) / 2;
 	}
@@ -40,7 +47,7 @@ static void sift_down(struct ranking_item *items, size_t count, size_t at)
 		size_t smallest = at;
 
 		for (size_t child = 2 * at + 1; child < count && child <= 2 * at + 2; child++)
-			if (items[child].key < items[smallest].key)
+			if (is_below(&items[child], &items[smallest]))
 				smallest = child;
 		if (smallest == at)
 			return;
@@ -71,7 +78,7 @@ int ranking_add(struct ranking *ranking, const struct ranking_item *item)
 	if (ranking->limit == 0)
 		return 0;
 	if (ranking->count == ranking->limit) {
-		if (item->key <= ranking->items[0].key)
+		if (!is_below(&ranking->items[0], item))
 			return 0;
 		ranking->items[0] = *item;
 		sift_down(ranking->items, ranking->count, 0);

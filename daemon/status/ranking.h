@@ -9,7 +9,7 @@
 struct ranking_item {
 	uint64_t key;
 	void *object;	 /* the caller's */
-	uint64_t number; /* the caller's: what it knows the object again by */
+	uint64_t number; /* the caller's; of equal keys the smaller number comes first */
 };
 
 /* A heap with the smallest on top, until ranking_finish(). */

@@ -302,3 +302,40 @@ def test_processes(pair, agent, daemon):
     assert processes("--pid", client.pid), "one that lives is not forgotten with its last flow"
     client.end()
     assert wait_for(lambda: not processes("--pid", client.pid), "the end of the process")
+
+
+def test_many_flows_and_a_reader_that_does_not_read(pair, agent, daemon, cleanup):
+    """All of them once, while the table changes; and one that asks and does not read holds up nobody."""
+    count = 20000
+    probed = daemon(pair.probe, {"flows": {"active_timeout": "1h", "idle_timeout": "1h"}})
+
+    def inject(*arguments):
+        made = json.loads(pair.probe.run(build_directory() / "tests" / "bench" / "inject", "--rate",
+                                         40000, *arguments).stdout)
+        assert made["errors"] == 0, made
+
+    inject("--keep", "--first", 0, "--count", count)
+    probed.sync()
+    lazy = socket.socket(socket.AF_UNIX)
+    cleanup.callback(lazy.close)
+    lazy.connect(str(probed.control_path))
+    lazy.sendall(request("flows"))
+    before = set(flow["FLOW_ID"] for flow in probed.ask("flows"))
+    assert len(before) >= count
+    changing = pair.probe.popen(build_directory() / "tests" / "bench" / "inject", "--first", count,
+                                "--count", 20000, "--rate", 20000, "--lifetime", 50,
+                                stdout=subprocess.PIPE)
+    seen = [flow["FLOW_ID"] for flow in probed.ask("flows")]
+    assert len(seen) == len(set(seen)), "none is told twice"
+    assert before <= set(seen), "none that stays is left out"
+    changing.communicate(timeout=30)
+    largest = probed.ask("flows", "--sort", "age", "--limit", 3)
+    assert [flow["FLOW_ID"] for flow in largest] == sorted(before)[:3]
+    client, server, port = connect(agent, pair, 0)
+    client.close(name="c")
+    server.receive_end(name="s")
+    server.close(name="s")
+    record = probed.wait_record(L4_SRC_PORT=port, L4_DST_PORT=PORT)
+    assert record["SRC_PROC_PID"] == client.pid
+    wait_for(lambda: probed.status()["control"]["timeouts_stalled"] == 1, "the end of the lazy one")
+    assert probed.status()["losses"] == []

@@ -64,7 +64,7 @@ def test_metrics(pair, agent, daemon, need):
     # Clients that ask nothing take no place for good, and nobody waits for them.
     hold = pair.probe.popen("/usr/bin/python3", "-c", "import socket, time\n"
                             f"held = [socket.create_connection(('127.0.0.1', {PORT}))"
-                            " for _ in range(30)]\n[s.send(b'GET /met') for s in held[:3]]\n"
+                            " for _ in range(20)]\n[s.send(b'GET /met') for s in held[:3]]\n"
                             "print('held', flush=True)\ntime.sleep(60)\n",
                             stdout=subprocess.PIPE, text=True)
     assert hold.stdout.readline() == "held\n"

@@ -38,6 +38,9 @@ static void agrees_with_a_model(unused void **state)
 		assert_int_equal(ranking.count, count < limit ? count : limit);
 		for (size_t i = 0; i < ranking.count; i++)
 			assert_int_equal(ranking.items[i].key, keys[i]);
+		for (size_t i = 1; i < ranking.count; i++)
+			assert_true(ranking.items[i].key < ranking.items[i - 1].key ||
+				    ranking.items[i].number > ranking.items[i - 1].number);
 		ranking_fini(&ranking);
 	}
 }
