@@ -52,6 +52,7 @@ struct packets {
 	struct packet_prefixes prefixes;
 	struct packet_fragments fragments;
 	uint64_t lost_told, told_ns;
+	uint64_t drained_ns; /* what was handed over before was read */
 };
 
 DEFINE_CLEANUP(struct packets *, packets_free);
@@ -418,6 +419,15 @@ static void add_without_flow(struct packets *packets, struct packet_details *det
 		wait_in(packets, details, STAGE_NEW, clock_now_ns());
 	else
 		wait_in(packets, details, STAGE_FOREIGN, clock_now_ns());
+}
+
+/* The end of a flow is read before its packets where both are there: events go first. */
+void packets_drain(struct packets *packets, uint64_t event_ns)
+{
+	if (!packets || packets->drained_ns >= event_ns)
+		return;
+	packets->drained_ns = clock_now_ns();
+	nflog_read(packets->nflog);
 }
 
 /* What is left of a closed connection of packets alone: its last packets, or another one begins. */

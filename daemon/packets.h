@@ -51,7 +51,9 @@ void packets_finish(struct packets *packets);
 /* Accepts NULL. */
 void packets_free(struct packets *packets);
 
-/* From the pipeline, for every flow. Each accepts NULL. */
+/* From the pipeline. Each accepts NULL. */
+/* Before a flow ends: what was logged before "event_ns" belongs to it. Not from within the flow table. */
+void packets_drain(struct packets *packets, uint64_t event_ns);
 void packets_on_open(struct packets *packets, struct flow *flow);
 void packets_on_close(struct packets *packets, struct flow *flow);
 /* Before a record: an end without a process gets the user whose socket sent. */

@@ -633,6 +633,8 @@ static void on_conntrack_event(void *userdata, const struct flow_event *event)
 	}
 	if (event->type == FLOW_EVENT_NEW)
 		drain_trace(pipeline, event->when_ns);
+	else if (event->type == FLOW_EVENT_DESTROY)
+		packets_drain(pipeline->packets, event->when_ns);
 	flow_table_handle_event(pipeline->flows, event);
 }
 

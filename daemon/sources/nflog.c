@@ -216,6 +216,11 @@ int nflog_check(uint16_t group)
 	return r;
 }
 
+void nflog_read(struct nflog *nflog)
+{
+	receive(nflog);
+}
+
 /* What the kernel kept back comes when the group is left (__instance_destroy()). */
 void nflog_finish(struct nflog *nflog)
 {

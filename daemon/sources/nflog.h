@@ -41,6 +41,8 @@ struct nflog_counters {
 /* Listens to the group. 0; -EBUSY: another program does; -EPERM: CAP_NET_ADMIN; -EINVAL or
  * -EPROTONOSUPPORT: the kernel has no NFLOG. */
 int nflog_new(struct loop *loop, const struct nflog_options *options, struct nflog **ret);
+/* Tells what has come, without waiting for the loop. */
+void nflog_read(struct nflog *nflog);
 /* Leaves the group, and tells what was logged until then. */
 void nflog_finish(struct nflog *nflog);
 /* Accepts NULL. */

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What logged packets add to flows, and flows that nothing tracks."""
 
+import base64
 import socket
 import struct
 import subprocess
 
 import pytest
 
+from harness.collectors import Tshark, write_pcap
 from harness.counters import Truth
 from harness.daemon import run_procflowd
 from harness.namespaces import run
@@ -153,6 +155,39 @@ def test_the_same_flows_with_and_without_tracking(pair, agent, daemon, mode, ver
     assert len(probed.find(L4_DST_PORT=PORT)) == 2 and not probed.find(L4_SRC_PORT=PORT)
 
 
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("tracked", [True, False], ids=["tracked", "alone"])
+def test_pings_and_refusals(pair, agent, daemon, need, tracked, version):
+    """One flow for questions and answers; a connection that is refused ends at once, and errors and
+    neighbours' talk are no flows."""
+    need("ping")
+    changes = {"flows": {"idle_timeout": "1s"}, **nflog(packets=0)}
+    if not tracked:
+        changes["conntrack"] = {"activate": "never"}
+    probed = daemon(pair.probe, changes)
+    _, there = pair.addresses(version)
+    truth = Truth.of_ping(pair.peer, version)
+    pair.probe.run("ping", "-n", "-c", "2", "-i", "0.2", there)
+    client = agent(pair.probe, "client")
+    client.open(name="u", version=version)
+    client.send_to(name="u", count=9, address=there, port=PORT)  # port unreachable
+    with pytest.raises(AssertionError, match="refused"):
+        client.connect(name="c", version=version, address=there, port=PORT)
+    record = probed.wait_record(PROTOCOL=1 if version == 4 else 58)
+    assert_has(record, {**truth.read(), "L4_DST_PORT": (8 if version == 4 else 128) << 8,
+                        "SRC_PROC_NAME": "ping", **REMOTE("DST")})
+    record = probed.wait_record(L4_DST_PORT=PORT, PROTOCOL=17)
+    assert_has(record, {"IN_PKTS": 1, "OUT_PKTS": 0, **client.as_end("SRC")})
+    record = probed.wait_record(L4_DST_PORT=PORT, PROTOCOL=6)
+    assert_has(record, {"IN_PKTS": 1, "OUT_PKTS": 1, "FLOW_END_REASON": 3, **client.as_end("SRC")})
+    assert record["CLIENT_TCP_FLAGS"] & 0x3f == 2
+    # Its entry went with the answer: that may be told only after the record is out.
+    assert record.get("SERVER_TCP_FLAGS", 0x14) == 0x14
+    probed.stop()
+    assert len([record for record in probed.records()
+                if there in (record.get(key) for key in ADDRESSES[version])]) == 3
+
+
 @pytest.mark.parametrize("tracked", [True, False], ids=["tracked", "alone"])
 def test_loopback_is_seen_once(pair, agent, daemon, tracked):
     changes = nflog(packets=0)
@@ -283,6 +318,45 @@ def test_forwarded_and_translated(routed, agent, daemon):
         assert 0 < record[name] < 5000, record
     probed.stop()
     assert len(probed.find(L4_DST_PORT=PORT)) == 1
+
+
+# Our name, tshark's; latencies are whole milliseconds there.
+SHOWN = {"INPUT_SNMP": "inputint", "OUTPUT_SNMP": "outputint", "SRC_TOS": "tos", "DST_TOS": "post_tos",
+         "MIN_TTL": "ttl_min", "MAX_TTL": "ttl_max", "IN_SRC_MAC": "srcmac",
+         "OUT_DST_MAC": "post_dstmac", "TCP_FLAGS": "tcpflags",
+         "CLIENT_NW_LATENCY_MS": "pie.ntop.client_nw_latency_ms",
+         "SERVER_NW_LATENCY_MS": "pie.server_nw_latency_ms",
+         "APPL_LATENCY_MS": "pie.ntop.appl_latency_ms"}
+
+
+@pytest.mark.parametrize("kind", ["netflow9", "ipfix"])
+def test_tshark_reads_what_packets_told(routed, agent, daemon, need, tmp_path, kind):
+    need("tshark")
+    routed.route_back()
+    collector = agent(routed.router, "collector")
+    collector.open(name="u", version=4, address="127.0.0.1", port=2055)
+    path = tmp_path / "records.json"
+    probed = daemon(routed.router, {**nflog(), "exporters": [
+        {"type": "json", "to": f"file://{path}"},
+        {"name": "collector", "type": kind, "to": "udp://127.0.0.1:2055"}]}, records=path)
+    exchange(agent(routed.client, "client"), agent(routed.server, "server"), 4, routed.SERVER4,
+             "tcp")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert set(SHOWN) <= set(record), set(SHOWN) - set(record)
+    probed.stop()
+    write_pcap(tmp_path / "export.pcap", [base64.b64decode(data) for data in
+                                          collector.collect(name="u")["datagrams"]], 2055)
+    decoded = Tshark(tmp_path / "export.pcap", 2055)
+    assert decoded.complaints() == [], decoded.text
+    flow, = [flow for flow in decoded.flows() if flow.get("cflow.dstport") == str(PORT)]
+    for name, shown in SHOWN.items():
+        value = flow.get(f"cflow.{shown}")
+        if name.endswith("_MS"):
+            assert abs(int(value) - record[name]) <= 0.5, (name, value, record)
+        elif name.endswith("MAC"):
+            assert value.upper() == record[name]
+        else:
+            assert int(value, 0) == record[name], (name, value, record)
 
 
 def test_rules_never_stay(pair, daemon):

@@ -12,10 +12,10 @@ from harness.namespaces import run
 from harness.waiting import DEADLINE_S, wait_for
 
 LINKTYPE_RAW = 101
-# Fields that ntop has published and tshark (4.0) has no names for: package, command line and
+# Fields that ntop has published and tshark (4.0) has no names for: TCP flags of each side, package, command line and
 # container of a process, package and user of its father. In NetFlow v9 they have 57472 more.
 _NAMELESS = {str(number + base) for base in (0, 57472)
-             for number in (540, 541, 556, 557, 558, 559, 561, 563, 564, 565, 567, 568)}
+             for number in (78, 79, 540, 541, 556, 557, 558, 559, 561, 563, 564, 565, 567, 568)}
 
 
 def write_pcap(path, datagrams, port):
