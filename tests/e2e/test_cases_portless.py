@@ -113,3 +113,38 @@ def test_a30_a_protocol_without_ports(pair, probed, shell, version):
     pid = shell("/usr/bin/python3", "-c", RAW, version, there)
     record = probed.wait_record(PROTOCOL=253)
     assert_has(record, {"SRC_PROC_ATTRIBUTION": "trace", "SRC_PROC_PID": pid})
+
+
+# A new socket for each round, of which four threads send the first packets at once: each makes an entry of
+# the same tuple, and all but one lose the race (nf_ct_resolve_clash()).
+CLASH = """
+import socket, sys, threading
+family = socket.AF_INET if sys.argv[1] == "4" else socket.AF_INET6
+for _ in range(int(sys.argv[4])):
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.bind(("", 0))
+    start = threading.Barrier(4)
+    def send():
+        start.wait()
+        made.sendto(b"x", (sys.argv[2], int(sys.argv[3])))
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(made.getsockname()[1])
+    made.close()
+"""
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a42_packets_that_race_for_an_entry(pair, probed, version):
+    """One flow for each socket, with all its packets: none twice, none lost."""
+    _, there = pair.addresses(version)
+    rounds = 50
+    told = pair.probe.run("/usr/bin/python3", "-c", CLASH, version, there, PORT, rounds)
+    ports = [int(line) for line in told.stdout.split()]
+    assert len(ports) == rounds
+    records = probed.wait_records(len(set(ports)), deadline_s=60, PROTOCOL=17, L4_DST_PORT=PORT)
+    assert sorted(record["L4_SRC_PORT"] for record in records) == sorted(set(ports))
+    assert sum(record["IN_PKTS"] for record in records) == 4 * rounds
