@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -543,3 +544,61 @@ def test_json_has_all_twenty_where_both_ends_are_known(tmp_path):
         101, "psql", "bob", 100, "zsh", 5000001, 6000002, 1203, 34, 56]
     assert [flows[1][f"DST_{name}"] for name in names] == [
         202, "postgres", "postgres", 200, "systemd", 7000003, 6000000000, 25075, 7890, 4321]
+
+
+def decode(element):
+    """A field of tshark's PDML as it stood on the wire."""
+    return bytes.fromhex(element.get("value", ""))
+
+
+# The numbers and texts of a record that every format has, by tshark's name for them; of the two
+# ends' processes tshark has names of ntop's.
+SAME = {"SRC_PROC_PID": "src_proc_id", "DST_PROC_PID": "dst_proc_pid",
+        "SRC_PROC_NAME": "src_proc_name", "DST_PROC_NAME": "dst_proc_name",
+        "SRC_PROC_USER_NAME": "src_proc_user_name", "DST_PROC_USER_NAME": "dst_proc_user_name",
+        "SRC_FATHER_PROC_NAME": "src_father_proc_name",
+        "DST_FATHER_PROC_NAME": "dst_father_proc_name",
+        "SRC_PROC_ACTUAL_MEMORY": "src_proc_actual_memory",
+        "DST_PROC_PEAK_MEMORY": "dst_proc_peak_memory",
+        "SRC_PROC_AVERAGE_CPU_LOAD": "src_proc_average_cpu_load",
+        "DST_PROC_NUM_PAGE_FAULTS": "dst_proc_num_page_faults"}
+
+
+@needs("tshark")
+@pytest.mark.parametrize("wire", ["netflow9", "ipfix"])
+def test_random_records_come_back(tmp_path, wire):
+    """The same random records as JSON, read by Python, and on the wire, read by tshark: the same
+    values; texts with broken UTF-8, NUL, newlines, quotes and characters cut at the width."""
+    emit("json", f"file:{tmp_path}/records.json", "procflow", "rfc5103", 400, "random")
+    records = [json.loads(line) for line in open(tmp_path / "records.json", "rb")]
+    datagrams, _ = collect(wire, "procflow", "rfc5103", 400, "random")
+    write_capture(tmp_path / "capture.pcap", datagrams)
+    wide = ["-o", "cflow.max_template_fields:0"]  # it stops at 60 by default
+    text = tshark(tmp_path / "capture.pcap", *wide, "-V")
+    for word in ("Malformed", "no template found", "No template found"):
+        assert word not in text, [line for line in text.splitlines() if word in line][:5]
+    root = xml.etree.ElementTree.fromstring(
+        tshark(tmp_path / "capture.pcap", *wide, "-T", "pdml"))
+    flows = [{inner.get("name").rpartition(".")[2]: inner for inner in field.iter("field")}
+             for field in root.iter("field") if re.match(r"Flow \d+", field.get("show", ""))]
+    flows = [flow for flow in flows if "protocol" in flow]
+    assert len(flows) == len(records) == 400
+    compared = 0
+    for record, flow in zip(records, flows):
+        assert int(flow["protocol"].get("show")) == record["PROTOCOL"]
+        for ours, theirs in SAME.items():
+            assert (theirs in flow) == (ours in record) or record.get(ours) is None, (ours, flow)
+            if ours not in record:
+                continue
+            value, found = record[ours], decode(flow[theirs])
+            if isinstance(value, int):
+                most = 256 ** len(found) - 1
+                assert int.from_bytes(found, "big") == min(value, most), (ours, value, found)
+            else:
+                text = found.rstrip(b"\0").decode("utf-8")  # valid, however it was cut
+                # Control characters stay in JSON, escaped; elsewhere each byte of one is a "?".
+                shown = re.sub("[\0-\x1f\x7f]", "?", value)
+                shown = re.sub("[\x80-\x9f]", "??", shown)
+                assert shown.startswith(text) or text == "", (ours, value, found)
+            compared += 1
+    assert compared > 1000

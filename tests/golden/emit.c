@@ -58,7 +58,9 @@ int main(int argc, char **argv)
 	uint64_t base_ms = clock_wall_ns() / NS_PER_MS - AGO_MS, now_ns = clock_now_ns();
 	int copies = argc > 5 ? atoi(argv[5]) : 1;
 	bool processes = argc > 6 && strcmp(argv[6], "processes") == 0;
-	unsigned count = processes ? RECORDS_PROCESS_COUNT : RECORDS_COUNT;
+	bool random = argc > 6 && strcmp(argv[6], "random") == 0;
+	unsigned count = random ? 1 : processes ? RECORDS_PROCESS_COUNT : RECORDS_COUNT;
+	uint64_t seed = 20;
 	struct exporter_counters counters;
 	struct exporter *exporter;
 
@@ -73,9 +75,14 @@ int main(int argc, char **argv)
 		return 2;
 	for (int copy = 0; copy < copies; copy++)
 		for (unsigned i = 0; i < count; i++) {
-			struct flow_record record =
-				processes ? records_make_process(i) : records_make(i);
+			struct flow_record record = random	? records_make_random(&seed)
+						    : processes ? records_make_process(i)
+								: records_make(i);
 
+			if (random) {
+				exporter_export(exporter, &record);
+				continue;
+			}
 			record.start_ms += base_ms - RECORDS_START_MS;
 			record.end_ms += base_ms - RECORDS_START_MS;
 			record.start_ns += now_ns - AGO_MS * NS_PER_MS - RECORDS_START_NS;
