@@ -162,7 +162,7 @@ void packets_on_open(struct packets *packets, struct flow *flow)
 	if (!details && flow->reply)
 		details = add_details(packets, &key);
 	if (details && !get_flow(details))
-		link_flow(packets, details, flow, side);
+		link_flow(packets, details, flow, (enum packet_side)side);
 }
 
 void packets_on_close(struct packets *packets, struct flow *flow)

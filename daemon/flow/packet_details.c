@@ -222,7 +222,7 @@ static void add_first(struct packet_details *details, enum packet_side side,
 	details->first_ns = event->when_ns;
 	details->first_clock = event->clock;
 	if (!details->flow)
-		details->initiator = find_initiator(side, event);
+		details->initiator = (uint8_t)find_initiator(side, event);
 }
 
 uint64_t packet_details_add(struct packet_details *details, enum packet_side side,

@@ -71,7 +71,10 @@ static struct watch *watch_new(uint32_t max_flows)
 		.report_tcp_close = true,
 		.start_ns = START,
 		.first_id = 1,
-		.handlers = {on_open, on_report, on_close, watch},
+		.handlers = {.on_open = on_open,
+			     .on_report = on_report,
+			     .on_close = on_close,
+			     .userdata = watch},
 	};
 
 	assert_non_null(watch);
@@ -662,7 +665,10 @@ static void run_world(unsigned seed, uint32_t max_flows, bool may_lose, bool exa
 		.report_tcp_close = true,
 		.start_ns = START,
 		.first_id = 1,
-		.handlers = {ignore, on_world_report, ignore, world},
+		.handlers = {.on_open = ignore,
+			     .on_report = on_world_report,
+			     .on_close = ignore,
+			     .userdata = world},
 	};
 
 	assert_non_null(world);
