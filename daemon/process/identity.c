@@ -192,6 +192,7 @@ int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_st
 		r = read_uid(process_fd, &ret->uid);
 	if (r < 0)
 		return r;
+	ret->lacks_uid = false;
 	identity_read_executable(proc_fd, process_fd, stat, ret);
 	identity_read_parent(proc_fd, stat->parent, stat->start_ticks, ret);
 	return 0;
