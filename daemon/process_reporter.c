@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "process/inspect.h"
 #include "process/network_use.h"
 #include "process/totals.h"
 #include "record_builder.h"
@@ -181,7 +182,7 @@ static void report_usage(struct process_reporter *reporter, struct life *life,
 	struct record_process process = {.has_usage = true};
 	struct record_interval interval = {.event = event, .reason = reason};
 
-	process.has_usage = process_read_last_usage(life->process, &process.usage);
+	process.has_usage = process_inspect_last_usage(life->process, &process.usage);
 	interval.end_ns = process.has_usage ? process.usage.taken_ns : clock_now_ns();
 	if (event == RECORD_EVENT_END)
 		interval.end_ns = process_get_end_ns(life->process);

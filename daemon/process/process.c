@@ -120,14 +120,6 @@ bool process_is_late(const struct process *process)
 	return process->is_late;
 }
 
-bool process_read_last_usage(const struct process *process, struct process_usage *ret)
-{
-	if (!process->has_usage)
-		return false;
-	*ret = process->usage;
-	return true;
-}
-
 unsigned process_count_references(const struct process *process)
 {
 	return process->references;

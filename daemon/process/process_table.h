@@ -161,8 +161,6 @@ bool process_was_told(const struct process *process);
 void process_mark_told(struct process *process);
 /* There is no sample of its life: it was gone when it was first looked at. */
 bool process_is_late(const struct process *process);
-/* The last sample, or the end. False where there is none. */
-bool process_read_last_usage(const struct process *process, struct process_usage *ret);
 /* By how many it is held. */
 unsigned process_count_references(const struct process *process);
 

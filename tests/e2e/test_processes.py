@@ -27,6 +27,11 @@ def exit_of(record):
     return record["PROC_EXIT_CODE"] << 8 if "PROC_EXIT_CODE" in record else None
 
 
+def read_cpu_s(pid):
+    words = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def find_record(records, truth):
     """A pid may have been given out again: the one that began nearest to it. Starts are told by a clock
     tick (10 ms) too early at most; where the machine was so busy that records of trace were lost,
@@ -41,13 +46,16 @@ def find_record(records, truth):
 def test_every_one_of_2000_processes(pair, daemon):
     """Forked at full speed: each has one record, with name, user, parent, exit code and CPU time."""
     probed = daemon(pair.probe, ALL)
+    cpu_before_s = read_cpu_s(probed.pid)
     maker = pair.probe.popen(MAKER, str(COUNT), stdout=-1, text=True)
     made = json.loads(maker.communicate(timeout=120)[0])
     assert len(made) == COUNT
     wait_for(lambda: ends(probed, PROC_PID=maker.pid), "the record of the parent, which ended last")
     wait_for(lambda: len(ends(probed, FATHER_PROC_PID=maker.pid)) >= COUNT,
              lambda: f"{COUNT} records; there are {len(ends(probed, FATHER_PROC_PID=maker.pid))}")
+    cpu_s = read_cpu_s(probed.pid) - cpu_before_s
     probed.stop()
+    others = len(probed.find(RECORD_TYPE="process")) - COUNT
     records = collections.defaultdict(list)
     for record in probed.find(RECORD_TYPE="process", FATHER_PROC_PID=maker.pid):
         records[record["PROC_PID"]].append(record)
@@ -64,7 +72,9 @@ def test_every_one_of_2000_processes(pair, daemon):
         worst = max(worst, abs(record["PROC_CPU_MICROSECONDS"] - truth["cpu_us"]))
         assert abs(record["PROC_CPU_MICROSECONDS"] - truth["cpu_us"]) <= tick_us, (record, truth)
         assert record["PROC_START_MILLISECONDS"] <= record["PROC_END_MILLISECONDS"], record
-    assert not [record for left in records.values() for record in left], "told twice"
+    # (LeakSanitizer makes the parent another child, at its end.)
+    assert not [record for truth in made for record in records[truth["pid"]]], "told twice"
+    print(f"the daemon used {cpu_s * 1e6 / COUNT:.0f} us a process, {others} of others included")
     print(f"CPU: at most {worst} us apart; ends at most {late_ms} ms late")
 
 
@@ -120,7 +130,7 @@ def test_who_ran_while_a_flow_was_served(pair, daemon):
     faults = sum(record["PROC_NUM_PAGE_FAULTS"] for record in records[1:])
     assert abs(faults - used["faults"]) <= 20, (faults, used, records)
     assert sum(record["PROC_FLOWS"] for record in records[1:]) == 1, records
-    assert sum(record["PROC_SENT_BYTES"] for record in records[1:]) == \
+    assert sum(record.get("PROC_SENT_BYTES", 0) for record in records[1:]) == \
         sum(record["IN_BYTES"] for record in flows), (records, flows)
     assert all("PROC_VOLUNTARY_SWITCHES" in record and "PROC_READ_BYTES" in record
                for record in records[1:]), records

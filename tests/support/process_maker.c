@@ -134,5 +134,6 @@ int main(int argc, char **argv)
 		       made[i].cpu_us, made[i].begin_ms, made[i].end_ms);
 	}
 	printf("]\n");
+	free(made);
 	return 0;
 }
