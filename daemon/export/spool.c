@@ -69,8 +69,9 @@ static uint64_t sum_entry(const struct entry *entry, const void *bytes, const vo
 {
 	uint64_t sum = hash_bytes(MAGIC, entry, offsetof(struct entry, checksum));
 
-	sum = hash_bytes(sum, bytes, entry->bytes);
-	return hash_bytes(sum, documents, entry->documents);
+	if (entry->bytes)
+		sum = hash_bytes(sum, bytes, entry->bytes);
+	return entry->documents ? hash_bytes(sum, documents, entry->documents) : sum;
 }
 
 static size_t entry_length(const struct entry *entry)
