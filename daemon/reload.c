@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "config/compare.h"
 #include "config/reader.h"
+#include "export/service_check.h"
 #include "runtime/log.h"
 #include "runtime/loop.h"
 
@@ -41,6 +42,10 @@ static int read_config(const struct reload_parts *parts, struct config **ret)
 
 	buffer_init(&mistakes);
 	r = config_read_file(parts->path, parts->must_exist, ret, &mistakes);
+	if (r == 0 && service_check_configuration(*ret, parts->path, &mistakes) < 0) {
+		config_free(steal_pointer(ret));
+		r = -EINVAL;
+	}
 	if (mistakes.length > 0)
 		tell_mistakes(&mistakes);
 	else if (r < 0)

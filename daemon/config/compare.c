@@ -145,7 +145,10 @@ static bool copy_key(const struct config_key *key, const void *from, void *to)
 
 int config_exporter_copy(const struct config_exporter *from, struct config_exporter *ret)
 {
-	struct config_exporter copy = {.line = from->line, .column = from->column};
+	struct config_exporter copy = {.active_timeout_ns = from->active_timeout_ns,
+				       .idle_timeout_ns = from->idle_timeout_ns,
+				       .line = from->line,
+				       .column = from->column};
 	bool good = true;
 
 	for (size_t i = 0; i < config_key_count; i++)

@@ -141,8 +141,9 @@ struct config_exporter {
 	char *username, *password_file;
 	char *spool; /* a directory */
 	uint64_t spool_max_bytes;
-	const struct config_flows *flows; /* those of the same configuration, or NULL */
-	unsigned line, column;		  /* where it stands in the file, 0 where it does not */
+	/* Those of the section flows, for messages that tell them; 0: not known. */
+	uint64_t active_timeout_ns, idle_timeout_ns;
+	unsigned line, column; /* where it stands in the file, 0 where it does not */
 };
 
 /* Where to listen: "9477" is 127.0.0.1:9477. */

@@ -109,7 +109,8 @@ int config_complete_names(struct config *config)
 	for (size_t i = 0; i < config->exporter_count; i++) {
 		struct config_exporter *exporter = &config->exporters[i];
 
-		exporter->flows = &config->flows;
+		exporter->active_timeout_ns = config->flows.active_timeout_ns;
+		exporter->idle_timeout_ns = config->flows.idle_timeout_ns;
 		if (exporter->name)
 			continue;
 		exporter->name = choose_name(config, config_exporter_type_get_name(exporter->type));

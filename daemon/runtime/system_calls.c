@@ -53,8 +53,8 @@ static const char *const allowed[] = {
 	/* threads of libraries (name resolution, librdkafka, libzmq) */
 	"clone", "clone3", "futex", "futex_time64", "set_robust_list", "get_robust_list", "rseq",
 	"set_tid_address", "sched_yield", "sched_getaffinity", "sched_setaffinity",
-	"sched_getscheduler", "sched_getparam", "membarrier", "gettid", "tgkill", "exit",
-	"exit_group", "prctl", "arch_prctl",
+	"sched_getscheduler", "sched_setscheduler", "sched_getparam", "sched_setparam",
+	"membarrier", "gettid", "tgkill", "exit", "exit_group", "prctl", "arch_prctl",
 	/* oneself and the machine */
 	"getpid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getuid32", "geteuid32",
 	"getgid32", "getegid32", "getresuid", "getresgid", "getgroups", "getpgrp", "getpgid",

@@ -3,6 +3,7 @@
 next to it has is the truth: each of its records is there once, under its flow's id."""
 
 import json
+import signal
 import subprocess
 import time
 
@@ -80,6 +81,13 @@ def test_every_record_is_there_once(pair, daemon, need, cleanup, tmp_path):
     assert all(by_key[key_of(value)] == value for _, value in messages)
     assert all(key == value["FLOW_ID"] for key, value in messages)
     assert counted()["sent_records"] == len(records)
+    # A reload with another option: a new producer takes over.
+    probed.config_path.write_text(probed.config_path.read_text().replace("lz4", "none"))
+    probed.signal(signal.SIGHUP)
+    make_flows(pair.probe, probed)
+    all_sent()
+    records = list(probed.records())
+    wait_for(lambda: len(cluster.messages()) == len(records), "what came after the reload")
     # What the brokers will never take.
     cluster.tell(f"errors 1 {TOO_LARGE}")
     make_flows(pair.probe, probed)

@@ -4,6 +4,7 @@ JSON file next to it has is the truth."""
 
 import json
 import pathlib
+import signal
 import struct
 import subprocess
 
@@ -174,5 +175,12 @@ def test_every_flow_arrives_once(pair, daemon, tmp_path):
     assert all(map(adds_up, counted.values())), counted
     assert counted["ntopng"]["sent_records"] == len(records)
     assert counted["open"]["waiting_records"] == len(records), "it has no key"
+    # A reload with another number for the source: the port goes over, and what comes then arrives.
+    probed.config_path.write_text(probed.config_path.read_text().replace(
+        f"source_id: {SOURCE}", f"source_id: {SOURCE + 1}"))
+    probed.signal(signal.SIGHUP)
+    make_flows(pair.probe, probed)
+    wait_for(lambda: arrived(second) == 2 * FLOWS, "flows after the reload")
+    assert {message[2] for message in second.messages()} == {SOURCE, SOURCE + 1}
     second.end(), curved.end()
     probed.stop()

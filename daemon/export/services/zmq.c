@@ -61,6 +61,7 @@ struct zmq {
 	size_t subscription_count;
 	uint32_t number; /* of the next message */
 	unsigned events; /* told since the last template */
+	bool is_attached;
 	struct buffer json;
 	uint64_t octets, packets, told_octets, told_packets, told_ns;
 	char address[INET6_ADDRSTRLEN], uuid[64], system[160];
@@ -168,13 +169,13 @@ static uint64_t rate(uint64_t now, uint64_t before, uint64_t span_ns)
 
 static void send_event(struct zmq *self)
 {
-	const struct config_flows *flows = config_of(self)->flows;
+	const struct config_exporter *config = config_of(self);
 	uint64_t now_ns = clock_now_ns(), span_ns = now_ns - self->told_ns;
 	struct zmq_message_event event = {
 		.probe_address = self->address,
 		.uuid = self->uuid,
 		.system = self->system,
-		.source_id = config_of(self)->source_id,
+		.source_id = config->source_id,
 		.time_s = clock_wall_ns() / NS_PER_SEC,
 		.octets = self->octets,
 		.packets = self->packets,
@@ -182,10 +183,8 @@ static void send_event(struct zmq *self)
 		.packets_per_s = rate(self->packets, self->told_packets, span_ns),
 		.lost_records = exporter_counters_sum_dropped(self->head.options.counters),
 		.sent_records = self->head.options.counters->sent_records,
-		.active_timeout_s =
-			flows ? (flows->active_timeout_ns + NS_PER_SEC - 1) / NS_PER_SEC : 0,
-		.idle_timeout_s =
-			flows ? (flows->idle_timeout_ns + NS_PER_SEC - 1) / NS_PER_SEC : 0,
+		.active_timeout_s = (config->active_timeout_ns + NS_PER_SEC - 1) / NS_PER_SEC,
+		.idle_timeout_s = (config->idle_timeout_ns + NS_PER_SEC - 1) / NS_PER_SEC,
 	};
 
 	zmq_message_add_event(&self->json, &event);
@@ -195,11 +194,38 @@ static void send_event(struct zmq *self)
 	self->told_packets = self->packets;
 }
 
+/* An address that is taken may be so by the exporter that this one replaces: tried again later. */
+static int attach(struct zmq *self)
+{
+	const struct config_exporter *config = config_of(self);
+	bool is_v6 = strchr(config->to.host, ':') != NULL;
+	char endpoint[300];
+	int r;
+
+	snprintf(endpoint, sizeof(endpoint), "tcp://%s%.250s%s:%u", is_v6 ? "[" : "",
+		 config->to.host, is_v6 ? "]" : "", config->to.port);
+	r = config->connect ? zmq_connect(self->socket, endpoint)
+			    : zmq_bind(self->socket, endpoint);
+	self->is_attached = r == 0;
+	if (r == 0)
+		return 0;
+	r = -errno;
+	if (r == -EADDRINUSE || r == -EADDRNOTAVAIL) {
+		delivery_tell_trouble(&self->head, r, "bind", NULL);
+		return 0;
+	}
+	log_error("%s: cannot %s %s: %s", delivery_get_name(&self->head),
+		  config->connect ? "connect to" : "bind", endpoint, zmq_strerror(-r));
+	return r;
+}
+
 /* An event now and then, for a silent probe is forgotten after ten seconds. */
 static void on_timer(void *userdata, uint64_t now_ns)
 {
 	struct zmq *self = userdata;
 
+	if (!self->is_attached)
+		(void)attach(self);
 	take_subscriptions(self);
 	if (++self->events >= EVENTS_A_TEMPLATE) {
 		zmq_message_add_template(&self->json);
@@ -389,25 +415,6 @@ static int set_options(struct zmq *self)
 	}
 	return set_number(self, ZMQ_RECONNECT_IVL_MAX,
 			  (int)(config_of(self)->reconnect_ns / NS_PER_MS));
-}
-
-static int attach(struct zmq *self)
-{
-	const struct config_exporter *config = config_of(self);
-	bool is_v6 = strchr(config->to.host, ':') != NULL;
-	char endpoint[300];
-	int r;
-
-	snprintf(endpoint, sizeof(endpoint), "tcp://%s%.250s%s:%u", is_v6 ? "[" : "",
-		 config->to.host, is_v6 ? "]" : "", config->to.port);
-	r = config->connect ? zmq_connect(self->socket, endpoint)
-			    : zmq_bind(self->socket, endpoint);
-	if (r == 0)
-		return 0;
-	r = -errno;
-	log_error("%s: cannot %s %s: %s", delivery_get_name(&self->head),
-		  config->connect ? "connect to" : "bind", endpoint, zmq_strerror(-r));
-	return r;
 }
 
 /* The first address that others may know us by. */
