@@ -257,18 +257,18 @@ static enum packet_fault parse_ipv4(struct bytes bytes, bool is_inner, struct pa
 	header = (size_t)(bytes.at[0] & 15) * 4;
 	total = read_u16(bytes.at + 2);
 	/* skb_ip_totlen(), include/linux/ip.h: more than fits is 0, and only TCP may be. */
-	packet->is_unsized = !is_inner && total == 0 && bytes.at[9] == IPPROTO_TCP;
+	offset = read_u16(bytes.at + 6) & 0x3fff; /* more of them, or not the first */
+	packet->is_unsized = !is_inner && total == 0 && offset == 0 && bytes.at[9] == IPPROTO_TCP;
 	if (header < IPV4_BYTES || (total < header && !packet->is_unsized))
 		return PACKET_WRONG_LENGTH;
 	bytes.size = packet->is_unsized ? UNSIZED : total;
 	fault = check(&bytes, header);
 	if (fault != PACKET_FINE)
 		return fault;
-	offset = read_u16(bytes.at + 6);
 	packet->bytes = packet->is_unsized ? (uint32_t)header : total;
 	packet->tos = bytes.at[1];
 	packet->ttl = bytes.at[8];
-	packet->is_fragment = (offset & 0x3fff) != 0; /* more of them, or not the first */
+	packet->is_fragment = offset != 0;
 	packet->fragment_id = read_u16(bytes.at + 4);
 	packet->key.family = IP_FAMILY_V4;
 	packet->key.protocol = bytes.at[9];
