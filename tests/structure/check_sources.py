@@ -35,7 +35,7 @@ LIBRARIES = {
     "cap-ng.h": {"runtime"},
     "seccomp.h": {"runtime"},
     "curl/": {"export"},
-    "jansson.h": {"export", "runtime", "cli"},
+    "jansson.h": {"export", "runtime", "cli", "sources"},
     "librdkafka/": {"export"},
     "zlib.h": {"export"},
     "zmq.h": {"export"},
