@@ -28,6 +28,7 @@ enum source {
 	SOURCE_ENDED_SOCKETS,
 	SOURCE_NFLOG,
 	SOURCE_PACKETS,
+	SOURCE_SYSDIG,
 	SOURCE_TRACE,
 	SOURCE_ATTRIBUTION,
 	SOURCE_PROCESSES,
@@ -111,6 +112,10 @@ static const char *get_end_reason(unsigned number)
 #define PACKETS(name, kind, help)                                                                  \
 	{                                                                                          \
 		ROW("packets", PACKETS, struct packets_counters, name, #name, kind, help)          \
+	}
+#define SYSDIG(name, kind, help)                                                                   \
+	{                                                                                          \
+		ROW("sysdig", SYSDIG, struct sysdig_counters, name, #name, kind, help)             \
 	}
 #define TRACE(name, kind, help)                                                                    \
 	{                                                                                          \
@@ -240,6 +245,19 @@ static const struct statistic rows[] = {
 	PACKETS(late, LOSS, "Packets behind the end of their connection."),
 	PACKETS(foreign, COUNTER, "Packets of tracked flows that are not in the table."),
 	PACKETS(dropped, LOSS, "Packets for whose flow there was no room."),
+
+	SYSDIG(lines, COUNTER, "Lines that sysdig wrote."),
+	SYSDIG(sockets, COUNTER, "... that told of a socket."),
+	SYSDIG(processes, COUNTER, "... that told of a process."),
+	SYSDIG(useless, COUNTER, "... that told nothing about the owner of a tuple."),
+	SYSDIG(malformed, LOSS, "Lines that could not be read."),
+	SYSDIG(unknown, LOSS, "Lines about events that nobody asked for."),
+	SYSDIG(too_long, LOSS, "Lines that were too long."),
+	SYSDIG(too_old, COUNTER, "Lines of a time before this host was started."),
+	SYSDIG(starts, COUNTER, "Times that sysdig was started."),
+	SYSDIG(ends, COUNTER, "Times that it ended."),
+	SYSDIG(failures, COUNTER, "Times that it could not be started."),
+	SYSDIG(complaints, COUNTER, "Lines that it wrote to standard error."),
 
 	TRACE(records, COUNTER, "Records of tracepoints that were read."),
 	TRACE(sockets, COUNTER, "... that told of a socket."),
@@ -473,6 +491,7 @@ const struct statistics *counters_read(struct counters *counters,
 	sources[SOURCE_ENDED_SOCKETS] = pipeline_get_socket_counters(parts->pipeline);
 	sources[SOURCE_NFLOG] = packets_get_nflog_counters(parts->packets);
 	sources[SOURCE_PACKETS] = packets_get_counters(parts->packets);
+	sources[SOURCE_SYSDIG] = parts->sysdig ? sysdig_get_counters(parts->sysdig) : NULL;
 	sources[SOURCE_TRACE] = parts->trace ? trace_get_counters(parts->trace) : NULL;
 	sources[SOURCE_ATTRIBUTION] = attribution_get_counters(parts->attribution);
 	sources[SOURCE_PROCESSES] = process_table_get_counters(parts->processes);

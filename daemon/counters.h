@@ -17,6 +17,7 @@
 #include "sources/conntrack.h"
 #include "sources/proc_connector.h"
 #include "sources/socket_end.h"
+#include "sources/sysdig.h"
 #include "sources/trace.h"
 #include "status/statistics.h"
 
@@ -41,6 +42,7 @@ struct counters_parts {
 	const struct socket_end *socket_end;
 	const struct packets *packets;
 	const struct proc_connector *proc_connector;
+	const struct sysdig *sysdig;
 	struct trace *trace;
 	const struct attribution *attribution;
 	struct process_table *processes;

@@ -28,6 +28,7 @@
 #include "sources/prerequisites.h"
 #include "sources/proc_connector.h"
 #include "sources/socket_end.h"
+#include "sources/sysdig.h"
 #include "sources/trace.h"
 
 #define LOG_MODULE "daemon"
@@ -59,6 +60,7 @@ struct daemon {
 	struct attribution *attribution;
 	struct trace *trace;		       /* NULL: not among the methods, or not to be had */
 	struct proc_connector *proc_connector; /* NULL: not needed, or not to be had */
+	struct sysdig *sysdig;		       /* NULL: not wanted */
 	struct socket_end *socket_end;	       /* NULL: not to be had */
 	struct exporter_set exporters;
 	struct process_reporter *reporter; /* NULL: no records of processes */
@@ -522,6 +524,7 @@ static int open_reporting(struct daemon *daemon)
 		.socket_end = daemon->socket_end,
 		.packets = daemon->packets,
 		.proc_connector = daemon->proc_connector,
+		.sysdig = daemon->sysdig,
 		.trace = daemon->trace,
 		.attribution = daemon->attribution,
 		.processes = daemon->processes,
@@ -532,6 +535,28 @@ static int open_reporting(struct daemon *daemon)
 	};
 
 	return reporting_new(daemon->loop, &parts, &daemon->reporting);
+}
+
+static void on_sysdig_socket(void *userdata, const struct socket_event *event)
+{
+	attribution_add_sysdig_socket(userdata, event);
+}
+
+static void on_sysdig_process(void *userdata, const struct process_event *event)
+{
+	attribution_add_sysdig_process(userdata, event);
+}
+
+static int open_sysdig(struct daemon *daemon)
+{
+	const struct config_sysdig *config = &daemon->config->sysdig;
+	struct sysdig_options options = {.command = config->command.items,
+					 .capture = config->capture,
+					 .handlers = {.on_socket = on_sysdig_socket,
+						      .on_process = on_sysdig_process,
+						      .userdata = daemon->attribution}};
+
+	return config->enable ? sysdig_new(daemon->loop, &options, &daemon->sysdig) : 0;
 }
 
 static void open_socket_end(struct daemon *daemon)
@@ -596,6 +621,9 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	if (r < 0)
 		return r;
 	open_socket_end(daemon);
+	r = open_sysdig(daemon);
+	if (r < 0)
+		return r;
 	r = open_conntrack(daemon);
 	if (r < 0)
 		return r;
@@ -645,6 +673,7 @@ void daemon_free(struct daemon *daemon)
 	reporting_free(daemon->reporting);
 	conntrack_free(daemon->conntrack);
 	socket_end_free(daemon->socket_end);
+	sysdig_free(daemon->sysdig);
 	pipeline_free(daemon->pipeline);
 	packets_free(daemon->packets); /* behind the flows, which leave it one by one */
 	trace_free(daemon->trace);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "capture.h"
 #include "config/config.h"
 #include "config/reader.h"
 #include "export/service_check.h"
@@ -34,11 +35,12 @@ struct arguments {
 	const char *config_path; /* NULL: the default, which may be missing */
 	const char *output;	 /* NULL, "text" or "json" */
 	unsigned verbosity;
+	const char *capture; /* NULL: none */
 	bool test, check, prepare, restore;
 };
 
 static const char usage_text[] =
-	"Usage: procflowd [-c FILE] [-t] [-o text|json] [--check] [-v] [-V] [-h]\n"
+	"Usage: procflowd [-c FILE] [-t] [-o text|json] [--check] [--capture FILE] [-v] [-V] [-h]\n"
 	"\n"
 	"Shows which process is behind every network flow of this host, and exports it.\n"
 	"\n"
@@ -48,6 +50,8 @@ static const char usage_text[] =
 	"configured\n"
 	"      --check             look at this host: what works, what is missing and what mends "
 	"it\n"
+	"      --capture FILE      print what a recording of sysdig(8) tells of sockets and "
+	"processes\n"
 	"      --prepare           switch on the sysctls that the configuration asks for, for a "
 	"daemon\n"
 	"                          that may not do it itself, and exit\n"
@@ -72,11 +76,17 @@ static int refuse(const char *message, const char *word)
 static int parse_arguments(int argc, char **argv, struct arguments *ret)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-		{"output", required_argument, NULL, 'o'}, {"check", no_argument, NULL, 'K'},
-		{"prepare", no_argument, NULL, 'P'},	  {"restore", no_argument, NULL, 'R'},
-		{"verbose", no_argument, NULL, 'v'},	  {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},	  {0},
+		{"config", required_argument, NULL, 'c'},
+		{"test", no_argument, NULL, 't'},
+		{"output", required_argument, NULL, 'o'},
+		{"check", no_argument, NULL, 'K'},
+		{"capture", required_argument, NULL, 'C'},
+		{"prepare", no_argument, NULL, 'P'},
+		{"restore", no_argument, NULL, 'R'},
+		{"verbose", no_argument, NULL, 'v'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	int option;
 
@@ -95,6 +105,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 			break;
 		case 'K':
 			ret->check = true;
+			break;
+		case 'C':
+			ret->capture = optarg;
 			break;
 		case 'P':
 			ret->prepare = true;
@@ -189,6 +202,7 @@ static int run(const struct arguments *arguments, const struct config *config)
 	const struct privileges_needs needs = {
 		.namespaces = config->attribution.namespaces == CONFIG_NAMESPACES_ALL,
 		.delay_accounting = config->processes.delay_accounting,
+		.programs = config->sysdig.enable,
 	};
 	int r = privileges_limit(&needs);
 
@@ -231,7 +245,9 @@ int main(int argc, char **argv)
 	level = (enum log_level)config->log.level + arguments.verbosity;
 	log_configure(level < LOG_LEVEL_DEBUG ? level : LOG_LEVEL_DEBUG,
 		      (enum log_target)config->log.target);
-	if (arguments.prepare || arguments.restore)
+	if (arguments.capture)
+		r = capture_print(config, arguments.capture) < 0 ? EXIT_HOST : EXIT_FINE;
+	else if (arguments.prepare || arguments.restore)
 		r = change_host(&arguments, config);
 	else
 		r = run(&arguments, config);

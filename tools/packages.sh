@@ -48,6 +48,7 @@ extra  kcat                          kcat
 extra  libfixbuf-tools               -
 extra  nfdump                        nfdump
 extra  openssl                       openssl
+extra  sysdig                        sysdig
 extra  systemd                       systemd
 extra  python3-prometheus-client     python3-prometheus_client
 extra  pmacct                        pmacct

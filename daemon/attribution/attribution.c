@@ -29,6 +29,7 @@ struct attribution {
 	struct local_routes *routes;
 	struct socket_owner *sockets;
 	struct trace_owner *trace;     /* NULL: not among the methods */
+	struct trace_owner *sysdig;    /* the same of sysdig's records */
 	struct namespaces *namespaces; /* NULL: not wanted, or not to be had */
 	int namespaces_error;
 	struct attribution_counters counters;
@@ -56,6 +57,12 @@ int attribution_new(const struct attribution_options *options, struct attributio
 		if (r < 0)
 			return r;
 	}
+	if (options->methods & CONFIG_METHOD_SYSDIG) {
+		r = trace_owner_new(options->proc_fd, &attribution->sysdig);
+		if (r < 0)
+			return r;
+		(void)trace_owner_learn(attribution->sysdig, clock_now_ns());
+	}
 	if (options->all_namespaces)
 		attribution->namespaces_error =
 			namespaces_new(options->proc_fd, clock_now_ns(), &attribution->namespaces);
@@ -69,6 +76,7 @@ void attribution_free(struct attribution *attribution)
 		return;
 	namespaces_free(attribution->namespaces);
 	trace_owner_free(attribution->trace);
+	trace_owner_free(attribution->sysdig);
 	socket_owner_free(attribution->sockets);
 	local_routes_close(attribution->routes);
 	free(attribution);
@@ -125,6 +133,20 @@ void attribution_forget_port(struct attribution *attribution, uint8_t protocol, 
 	trace_owner_forget_port(attribution->trace, protocol, port);
 }
 
+void attribution_add_sysdig_socket(struct attribution *attribution,
+				   const struct socket_event *event)
+{
+	if (attribution->sysdig)
+		trace_owner_add_socket(attribution->sysdig, event);
+}
+
+void attribution_add_sysdig_process(struct attribution *attribution,
+				    const struct process_event *event)
+{
+	if (attribution->sysdig)
+		trace_owner_add_process(attribution->sysdig, event);
+}
+
 void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns)
 {
 	if (attribution->trace)
@@ -141,6 +163,8 @@ void attribution_expire(struct attribution *attribution, uint64_t now_ns)
 {
 	if (attribution->trace)
 		trace_owner_expire(attribution->trace, now_ns);
+	if (attribution->sysdig)
+		trace_owner_expire(attribution->sysdig, now_ns);
 	inode_map_hear(socket_owner_get_inodes(attribution->sockets));
 	if (attribution->namespaces)
 		namespaces_refresh(attribution->namespaces, now_ns);
@@ -272,9 +296,9 @@ static void find_by_socket(struct attribution *attribution, const struct ownersh
 	socket_owner_find(attribution->sockets, &question, ret);
 }
 
-/* The configured methods, in their order of trust. */
-static void find_at(struct attribution *attribution, const struct ownership_query *query,
-		    const struct place *place, uint64_t now_ns, struct ownership *ret)
+/* By trace, else by sock_diag. */
+static void find_by_kernel(struct attribution *attribution, const struct ownership_query *query,
+			   const struct place *place, uint64_t now_ns, struct ownership *ret)
 {
 	struct ownership holder;
 	bool is_doubtful = false;
@@ -300,6 +324,35 @@ static void find_at(struct attribution *attribution, const struct ownership_quer
 	*ret = holder;
 	if (attribution->trace && may_trace_tell_later(query, now_ns))
 		ret->is_provisional = true;
+}
+
+/* What sysdig saw replaces a weaker answer. */
+static void improve_by_sysdig(struct attribution *attribution, const struct ownership_query *query,
+			      const struct place *place, uint64_t now_ns, struct ownership *answer)
+{
+	struct trace_owner_query question = to_trace_query(query, place, now_ns);
+	struct ownership found;
+
+	if (answer->method >= OWNERSHIP_SYSDIG && answer->method != OWNERSHIP_REMOTE &&
+	    !answer->is_provisional)
+		return;
+	if (trace_owner_find(attribution->sysdig, &question, &found) == TRACE_OWNER_FOUND &&
+	    found.method == OWNERSHIP_TRACE) {
+		found.method = OWNERSHIP_SYSDIG;
+		if (ownership_is_better(&found, answer))
+			*answer = found;
+	} else if (answer->method == OWNERSHIP_NONE) {
+		answer->is_provisional = true; /* its lines come late */
+	}
+}
+
+/* The configured methods, in their order of trust. */
+static void find_at(struct attribution *attribution, const struct ownership_query *query,
+		    const struct place *place, uint64_t now_ns, struct ownership *ret)
+{
+	find_by_kernel(attribution, query, place, now_ns, ret);
+	if (attribution->sysdig)
+		improve_by_sysdig(attribution, query, place, now_ns, ret);
 }
 
 /* Whether the tuple may exist there, by the answer for one namespace of several. */

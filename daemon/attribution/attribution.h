@@ -62,6 +62,11 @@ void attribution_add_lost(struct attribution *attribution, uint64_t from_ns, uin
 /* Trace tells no more of UDP sent from this local port, or of TCP read there: what it told gets
  * stale. */
 void attribution_forget_port(struct attribution *attribution, uint8_t protocol, uint16_t port);
+/* The same of what sysdig saw, for the method "sysdig": it comes late, and is believed after sock_diag. */
+void attribution_add_sysdig_socket(struct attribution *attribution,
+				   const struct socket_event *event);
+void attribution_add_sysdig_process(struct attribution *attribution,
+				    const struct process_event *event);
 /* Trace tells from now on: takes in who runs already. */
 void attribution_begin_trace(struct attribution *attribution, uint64_t now_ns);
 /* Trace is not to be had after all: the method is left out from here on. */

@@ -32,6 +32,7 @@ static const struct {
 	[CONFIG_KEY_PATH] = {"a path", "/etc/procflow/ca.pem"},
 	[CONFIG_KEY_TEMPLATE] = {"a template", NULL},
 	[CONFIG_KEY_OPTIONS] = {"a mapping", "{compression.codec: zstd}"},
+	[CONFIG_KEY_ARGUMENTS] = {"a list", "[sysdig, --modern-bpf]"},
 	[CONFIG_KEY_ADDRESS] = {"an address", "udp://192.0.2.1:4739, file:///path"},
 	[CONFIG_KEY_LISTEN] = {"an address with a port", "127.0.0.1:9477, [::1]:9477, 9477"},
 };
@@ -308,6 +309,49 @@ static int assign_networks(const struct assignment *assignment, const struct con
 	return 0;
 }
 
+static void free_arguments(struct config_arguments *arguments)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		free(arguments->items[i]);
+	free(arguments->items);
+	*arguments = (struct config_arguments){.items = NULL};
+}
+
+static int assign_arguments(const struct assignment *assignment, const struct config_node *node)
+{
+	struct config_arguments arguments = {.items = NULL};
+	bool wrong = false;
+	size_t count = 0;
+
+	if (!node->first)
+		return refuse_empty(assignment, node);
+	for (const struct config_node *item = node->first; item; item = item->next)
+		count++;
+	arguments.items = calloc(count + 1, sizeof(*arguments.items));
+	if (!arguments.items)
+		return -ENOMEM;
+	for (const struct config_node *item = node->first; item; item = item->next) {
+		if (!is_item(assignment, item, "a text")) {
+			wrong = true;
+		} else if (item->text[0] == '\0') {
+			refuse(assignment, item, "is empty");
+			wrong = true;
+		} else if (!(arguments.items[arguments.count] = strdup(item->text))) {
+			free_arguments(&arguments);
+			return -ENOMEM;
+		} else {
+			arguments.count++;
+		}
+	}
+	if (wrong) {
+		free_arguments(&arguments);
+		return CONFIG_ASSIGN_E_WRONG;
+	}
+	free_arguments(assignment->member);
+	*(struct config_arguments *)assignment->member = arguments;
+	return 0;
+}
+
 static void refuse_field(const struct assignment *assignment, const struct config_node *node,
 			 struct text wrong, int outcome)
 {
@@ -397,7 +441,7 @@ static assign_function *const assign_functions[CONFIG_KEY_TYPES] = {
 	[CONFIG_KEY_NETWORKS] = assign_networks, [CONFIG_KEY_TEXT] = assign_text,
 	[CONFIG_KEY_PATH] = assign_path,	 [CONFIG_KEY_ADDRESS] = assign_address,
 	[CONFIG_KEY_TEMPLATE] = assign_template, [CONFIG_KEY_OPTIONS] = assign_options,
-	[CONFIG_KEY_LISTEN] = assign_listen,
+	[CONFIG_KEY_LISTEN] = assign_listen,	 [CONFIG_KEY_ARGUMENTS] = assign_arguments,
 };
 
 int config_key_assign(const struct config_key *key, const struct config_node *node, void *base,
@@ -405,7 +449,8 @@ int config_key_assign(const struct config_key *key, const struct config_node *no
 {
 	struct assignment assignment = {
 		.key = key, .member = (char *)base + key->offset, .mistakes = mistakes};
-	bool is_list = key->type == CONFIG_KEY_WORDS || key->type == CONFIG_KEY_NETWORKS;
+	bool is_list = key->type == CONFIG_KEY_WORDS || key->type == CONFIG_KEY_NETWORKS ||
+		       key->type == CONFIG_KEY_ARGUMENTS;
 	enum config_node_kind kind = is_list ? CONFIG_NODE_LIST : CONFIG_NODE_SCALAR;
 
 	if (node->is_bad)
@@ -452,6 +497,9 @@ void config_key_fini(const struct config_key *key, void *base)
 		break;
 	case CONFIG_KEY_OPTIONS:
 		config_options_fini(member);
+		break;
+	case CONFIG_KEY_ARGUMENTS:
+		free_arguments(member);
 		break;
 	case CONFIG_KEY_ADDRESS:
 		config_address_fini(member);

@@ -17,6 +17,25 @@ find_state(const struct config_key_state states[CONFIG_KEYS_MAX], const char *se
 	return &states[config_key_find(section, name) - config_keys];
 }
 
+/* One without the other does nothing, and that in silence. */
+static void check_sysdig(const struct config *config,
+			 const struct config_key_state states[CONFIG_KEYS_MAX],
+			 struct config_mistakes *mistakes)
+{
+	const struct config_key_state *enable = find_state(states, "sysdig", "enable");
+	const struct config_key_state *methods = find_state(states, "attribution", "methods");
+	bool is_method = config->attribution.methods & CONFIG_METHOD_SYSDIG;
+
+	if ((enable->key.line && !enable->good) || (methods->key.line && !methods->good))
+		return;
+	if (config->sysdig.enable && !is_method)
+		config_mistakes_add(mistakes, enable->value,
+				    "sysdig.enable: sysdig is not one of attribution.methods");
+	else if (is_method && !config->sysdig.enable)
+		config_mistakes_add(mistakes, methods->value,
+				    "attribution.methods: sysdig needs sysdig.enable: true");
+}
+
 void config_check_sections(const struct config *config,
 			   const struct config_key_state states[CONFIG_KEYS_MAX],
 			   struct config_mistakes *mistakes)
@@ -25,6 +44,7 @@ void config_check_sections(const struct config *config,
 	const struct config_key_state *most = find_state(states, "conntrack", "receive_buffer_max");
 	const struct config_key_state *start = find_state(states, "conntrack", "receive_buffer");
 
+	check_sysdig(config, states, mistakes);
 	if (conntrack->receive_buffer_max_bytes >= conntrack->receive_buffer_bytes ||
 	    (most->key.line && !most->good) || (start->key.line && !start->good))
 		return;

@@ -52,6 +52,16 @@ static bool are_same_options(const struct config_options *a, const struct config
 	return true;
 }
 
+static bool are_same_arguments(const struct config_arguments *a, const struct config_arguments *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!is_same_text(a->items[i], b->items[i]))
+			return false;
+	return true;
+}
+
 bool config_key_is_equal(const struct config_key *key, const void *a, const void *b)
 {
 	const void *one = (const char *)a + key->offset, *other = (const char *)b + key->offset;
@@ -63,6 +73,8 @@ bool config_key_is_equal(const struct config_key *key, const void *a, const void
 		return is_same_listen(one, other);
 	case CONFIG_KEY_OPTIONS:
 		return are_same_options(one, other);
+	case CONFIG_KEY_ARGUMENTS:
+		return are_same_arguments(one, other);
 	case CONFIG_KEY_ADDRESS:
 		return is_same_address(one, other);
 	case CONFIG_KEY_TEXT:

@@ -40,10 +40,20 @@ enum config_nflog_rules { CONFIG_NFLOG_MANAGED, CONFIG_NFLOG_EXTERNAL };
 enum config_namespaces { CONFIG_NAMESPACES_ALL, CONFIG_NAMESPACES_HOST };
 
 /* Bits of attribution.methods. */
-enum { CONFIG_METHOD_SOCK_DIAG = 1 << 0, CONFIG_METHOD_TRACE = 1 << 1 };
+enum {
+	CONFIG_METHOD_SOCK_DIAG = 1 << 0,
+	CONFIG_METHOD_TRACE = 1 << 1,
+	CONFIG_METHOD_SYSDIG = 1 << 2,
+};
 
 struct config_prefixes {
 	struct ip_prefix *items;
+	size_t count;
+};
+
+/* A program and its arguments; ends with NULL. */
+struct config_arguments {
+	char **items;
 	size_t count;
 };
 
@@ -86,6 +96,12 @@ struct config_nflog {
 	uint32_t group;
 	uint32_t packets; /* of each flow and direction; 0: every one */
 	enum config_nflog_rules rules;
+};
+
+struct config_sysdig {
+	bool enable;
+	struct config_arguments command;
+	char *capture; /* a file, or NULL */
 };
 
 /* "to:", taken apart: "udp://host:port", "tcp://host:port", "tls://host:port", "file:///path",
@@ -175,6 +191,7 @@ struct config {
 	struct config_attribution attribution;
 	struct config_processes processes;
 	struct config_nflog nflog;
+	struct config_sysdig sysdig;
 	struct config_exporter *exporters;
 	size_t exporter_count;
 	struct config_control control;

@@ -19,8 +19,10 @@ static const struct config_word tcp_ends[] = {
 static const struct config_word activations[] = {
 	{"auto", CONFIG_ACTIVATE_AUTO}, {"never", CONFIG_ACTIVATE_NEVER}, {NULL, 0}};
 
-static const struct config_word methods[] = {
-	{"trace", CONFIG_METHOD_TRACE}, {"sock_diag", CONFIG_METHOD_SOCK_DIAG}, {NULL, 0}};
+static const struct config_word methods[] = {{"trace", CONFIG_METHOD_TRACE},
+					     {"sock_diag", CONFIG_METHOD_SOCK_DIAG},
+					     {"sysdig", CONFIG_METHOD_SYSDIG},
+					     {NULL, 0}};
 
 static const struct config_word nflog_rules[] = {
 	{"managed", CONFIG_NFLOG_MANAGED}, {"external", CONFIG_NFLOG_EXTERNAL}, {NULL, 0}};
@@ -131,7 +133,9 @@ const struct config_key config_keys[] = {
 	 .words = methods,
 	 .comment = "How the process behind a flow is found. trace: the kernel's tracepoints tell "
 		    "who\n"
-		    "sends; sock_diag: the socket is looked up."},
+		    "sends; sock_diag: the socket is looked up; sysdig: the program sysdig tells "
+		    "(see its\n"
+		    "section). In this order of trust, however they stand here."},
 	{KEY(attribution, namespaces, "namespaces", WORD), .default_text = "all",
 	 .words = namespaces,
 	 .comment =
@@ -176,6 +180,14 @@ const struct config_key config_keys[] = {
 	 .comment =
 		 "managed: an nft table of our own, which disappears with the daemon, logs them.\n"
 		 "external: rules of yours do."},
+
+	{KEY(sysdig, enable, "enable", BOOL), .default_text = "false",
+	 .comment = "Run it, for attribution.methods: [..., sysdig]."},
+	{KEY(sysdig, command, "command", ARGUMENTS), .default_text = "[sysdig, --modern-bpf]",
+	 .comment = "The program, with what chooses its driver; [sysdig] is its kernel module. No "
+		    "shell."},
+	{KEY(sysdig, capture, "capture", PATH), .example_text = "/var/lib/procflow/capture.scap",
+	 .comment = "Read what \"sysdig -w\" recorded, once, not the live system."},
 
 	{EXPORTER_KEY(name, "name", TEXT),
 	 .comment =
@@ -333,6 +345,7 @@ const struct config_section config_sections[] = {
 	{"attribution", "Which process is behind a flow.", false},
 	{"processes", "What the processes used while their flows lasted.", false},
 	{"nflog", "Packets, where they tell more than connection tracking does.", false},
+	{"sysdig", "The program sysdig(8), where it is wanted (docs/sysdig.md).", false},
 	{"exporters", "Where the records go: a list, one entry an exporter.", true},
 	{"control", "What the daemon tells of itself while it runs.", false},
 	{"metrics", "Its counters, for Prometheus.", false},

@@ -11,20 +11,21 @@
 
 /* What a value looks like, and the member that it is kept in. */
 enum config_key_type {
-	CONFIG_KEY_DURATION, /* uint64_t, ns */
-	CONFIG_KEY_SIZE,     /* uint64_t, bytes */
-	CONFIG_KEY_COUNT,    /* uint32_t */
-	CONFIG_KEY_BOOL,     /* bool */
-	CONFIG_KEY_WORD,     /* an enum or int: the value of one of "words" */
-	CONFIG_KEY_WORDS,    /* unsigned: a list of "words", their values or-ed together */
-	CONFIG_KEY_NETWORKS, /* struct config_prefixes: a list */
-	CONFIG_KEY_TEXT,     /* char *: one of "words" where there are any */
-	CONFIG_KEY_ADDRESS,  /* struct config_address */
-	CONFIG_KEY_PATH,     /* char *, absolute */
-	CONFIG_KEY_TEMPLATE, /* char *: one of "words", or names of fields as "%NAME %NAME" */
-	CONFIG_KEY_OPTIONS,  /* struct config_options: a mapping */
-	CONFIG_KEY_LISTEN,   /* struct config_listen */
-	CONFIG_KEY_TYPES,    /* how many there are */
+	CONFIG_KEY_DURATION,  /* uint64_t, ns */
+	CONFIG_KEY_SIZE,      /* uint64_t, bytes */
+	CONFIG_KEY_COUNT,     /* uint32_t */
+	CONFIG_KEY_BOOL,      /* bool */
+	CONFIG_KEY_WORD,      /* an enum or int: the value of one of "words" */
+	CONFIG_KEY_WORDS,     /* unsigned: a list of "words", their values or-ed together */
+	CONFIG_KEY_NETWORKS,  /* struct config_prefixes: a list */
+	CONFIG_KEY_TEXT,      /* char *: one of "words" where there are any */
+	CONFIG_KEY_ADDRESS,   /* struct config_address */
+	CONFIG_KEY_PATH,      /* char *, absolute */
+	CONFIG_KEY_TEMPLATE,  /* char *: one of "words", or names of fields as "%NAME %NAME" */
+	CONFIG_KEY_OPTIONS,   /* struct config_options: a mapping */
+	CONFIG_KEY_LISTEN,    /* struct config_listen */
+	CONFIG_KEY_ARGUMENTS, /* struct config_arguments: a list of texts, one at least */
+	CONFIG_KEY_TYPES,     /* how many there are */
 };
 
 struct config_word {

@@ -43,6 +43,7 @@ static const char *const type_names[CONFIG_KEY_TYPES] = {
 	[CONFIG_KEY_ADDRESS] = "address",
 	[CONFIG_KEY_LISTEN] = "address:port",
 	[CONFIG_KEY_OPTIONS] = "mapping",
+	[CONFIG_KEY_ARGUMENTS] = "[text ...]",
 	[CONFIG_KEY_TEMPLATE] = "template | fields",
 };
 

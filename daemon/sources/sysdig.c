@@ -38,7 +38,8 @@ struct sysdig {
 	struct sysdig_counters counters;
 	uint64_t started_ns, pause_ns;
 	bool is_capture;
-	const char *arguments[MOST_ARGUMENTS + 8];
+	char *arguments[MOST_ARGUMENTS]; /* ends with NULL */
+	size_t argument_count;
 };
 
 DEFINE_CLEANUP(struct sysdig *, sysdig_free);
@@ -207,8 +208,7 @@ static void start(struct sysdig *sysdig)
 	int r;
 
 	sysdig->started_ns = clock_now_ns();
-	r = program_start(sysdig->loop, (char *const *)sysdig->arguments, &handlers,
-			  &sysdig->program);
+	r = program_start(sysdig->loop, sysdig->arguments, &handlers, &sysdig->program);
 	if (r == 0) {
 		sysdig->counters.starts++;
 		return;
@@ -227,27 +227,32 @@ static void on_start_due(void *userdata, uint64_t now_ns)
 	start(userdata);
 }
 
+static int add_argument(struct sysdig *sysdig, const char *text)
+{
+	if (sysdig->argument_count + 1 >= array_length(sysdig->arguments))
+		return -E2BIG;
+	sysdig->arguments[sysdig->argument_count] = strdup(text);
+	if (!sysdig->arguments[sysdig->argument_count])
+		return -ENOMEM;
+	sysdig->argument_count++;
+	return 0;
+}
+
 static int set_arguments(struct sysdig *sysdig, const struct sysdig_options *options)
 {
-	size_t count = 0;
+	const char *const live[] = {"--unbuffered", "-j", "-p", SYSDIG_LINE_FORMAT,
+				    SYSDIG_LINE_FILTER};
+	const char *const capture[] = {"-r", options->capture,	 "-j",
+				       "-p", SYSDIG_LINE_FORMAT, SYSDIG_LINE_FILTER};
+	const char *const *added = sysdig->is_capture ? capture : live;
+	size_t count = sysdig->is_capture ? array_length(capture) : array_length(live);
+	int r = add_argument(sysdig, options->command[0]);
 
-	if (sysdig->is_capture) {
-		sysdig->arguments[count++] = options->command[0];
-		sysdig->arguments[count++] = "-r";
-		sysdig->arguments[count++] = options->capture;
-	} else {
-		for (; options->command[count]; count++) {
-			if (count == MOST_ARGUMENTS)
-				return -E2BIG;
-			sysdig->arguments[count] = options->command[count];
-		}
-		sysdig->arguments[count++] = "--unbuffered";
-	}
-	sysdig->arguments[count++] = "-j";
-	sysdig->arguments[count++] = "-p";
-	sysdig->arguments[count++] = SYSDIG_LINE_FORMAT;
-	sysdig->arguments[count] = SYSDIG_LINE_FILTER;
-	return 0;
+	for (size_t i = 1; r == 0 && !sysdig->is_capture && options->command[i]; i++)
+		r = add_argument(sysdig, options->command[i]);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = add_argument(sysdig, added[i]);
+	return r;
 }
 
 int sysdig_new(struct loop *loop, const struct sysdig_options *options, struct sysdig **ret)
@@ -282,6 +287,8 @@ void sysdig_free(struct sysdig *sysdig)
 		return;
 	program_free(sysdig->program);
 	loop_source_free(sysdig->timer);
+	for (size_t i = 0; i < sysdig->argument_count; i++)
+		free(sysdig->arguments[i]);
 	free(sysdig);
 }
 

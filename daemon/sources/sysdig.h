@@ -29,7 +29,7 @@ struct sysdig_handlers {
 };
 
 struct sysdig_options {
-	char *const *command; /* of the live system; ends with NULL; borrowed */
+	char *const *command; /* of the live system; ends with NULL */
 	/* A file to read once instead, by the first word of "command" alone, for the others choose a
 	 * driver; NULL or "": none. */
 	const char *capture;

@@ -110,14 +110,14 @@ static const struct bad_case value_cases[] = {
 	 "                                                           ^\n"},
 	{"attribution:\n  methods: [trace, sockdiag, trace]\n",
 	 "f:2:20: attribution.methods: \"sockdiag\" is not known here, did you mean \"sock_diag\"? "
-	 "(expected trace, sock_diag)\n"
+	 "(expected trace, sock_diag, sysdig)\n"
 	 "      methods: [trace, sockdiag, trace]\n"
 	 "                       ^\n"
-	 "f:2:30: attribution.methods: \"trace\" stands here twice (expected trace, sock_diag)\n"
+	 "f:2:30: attribution.methods: \"trace\" stands here twice (expected trace, sock_diag, sysdig)\n"
 	 "      methods: [trace, sockdiag, trace]\n"
 	 "                                 ^\n"},
 	{"attribution:\n  methods: []\n",
-	 "f:2:12: attribution.methods: an empty list is not enough (expected trace, sock_diag)\n"
+	 "f:2:12: attribution.methods: an empty list is not enough (expected trace, sock_diag, sysdig)\n"
 	 "      methods: []\n"
 	 "               ^\n"},
 };
