@@ -5,8 +5,9 @@
  * as it happens. For where trace is not to be had. It answers in the initial network, user and pid
  * namespaces only.
  *
- * Nothing is read until it is asked for: events are queued before the system call that they tell of
- * has returned, so what proc_connector_read() tells is complete up to the call. */
+ * Nothing is read until it is asked for: FORK and EXEC are queued before the child runs and before
+ * execve(2) returns, so what proc_connector_read() tells of them is complete up to the call. EXIT may come
+ * a little after wait4(2) has returned (do_exit() in kernel/exit.c). */
 
 #include <stddef.h>
 #include <stdint.h>

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,21 @@ static const struct process_event *find(enum process_event_type type, pid_t pid,
 	return NULL;
 }
 
+/* An exit is told after the parent was woken (do_exit() in kernel/exit.c). */
+static const struct process_event *wait_exit(pid_t pid)
+{
+	const struct process_event *exit = NULL;
+
+	for (uint64_t end_ns = clock_now_ns() + 10 * NS_PER_SEC;
+	     !exit && clock_now_ns() < end_ns;) {
+		proc_connector_read(connector);
+		exit = find(PROCESS_EVENT_EXIT, pid, pid);
+		if (!exit)
+			poll(NULL, 0, 1);
+	}
+	return exit;
+}
+
 static pid_t start_true(void)
 {
 	pid_t pid = fork();
@@ -97,14 +113,14 @@ static void test_life_of_process_is_told_at_once(unused void **state)
 	assert_int_equal(open_connector(0), 0);
 	pid = start_true();
 	reap(pid);
-	after_ns = clock_now_ns();
 	proc_connector_read(connector);
 	fork = find(PROCESS_EVENT_FORK, pid, pid);
 	exec = find(PROCESS_EVENT_EXEC, pid, pid);
-	exit = find(PROCESS_EVENT_EXIT, pid, pid);
 	assert_non_null(fork);
 	assert_non_null(exec);
+	exit = wait_exit(pid);
 	assert_non_null(exit);
+	after_ns = clock_now_ns();
 	assert_int_equal(fork->parent, getpid());
 	assert_true(before_ns <= fork->when_ns && fork->when_ns <= exec->when_ns &&
 		    exec->when_ns <= exit->when_ns && exit->when_ns <= after_ns);
@@ -208,8 +224,7 @@ static void test_loss_is_told_and_ends(unused void **state)
 	recorder.lost = 0;
 	pid = start_true();
 	reap(pid);
-	proc_connector_read(connector);
-	assert_non_null(find(PROCESS_EVENT_EXIT, pid, pid));
+	assert_non_null(wait_exit(pid));
 	assert_int_equal(recorder.lost, 0);
 	proc_connector_close(connector);
 }
