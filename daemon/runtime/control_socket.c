@@ -66,7 +66,9 @@ static int set_owner(struct control_socket *self, const char *path, gid_t group)
 {
 	struct stat status;
 
-	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0)
+	/* The daemon's own group is there already, and chown(2) may not be allowed. */
+	if (lstat(path, &status) < 0 ||
+	    (group != (gid_t)-1 && status.st_gid != group && chown(path, (uid_t)-1, group) < 0))
 		return -errno;
 	if (chmod(path, group != (gid_t)-1 ? 0660 : 0600) < 0 || lstat(path, &status) < 0)
 		return -errno;

@@ -64,6 +64,16 @@ static void keep_tracing(const struct privileges_needs *needs, const bool had[CA
 		keep(&admin, 1, had);
 }
 
+static bool has_more_than_kept(const bool had[CAP_LAST_CAP + 1])
+{
+	for (unsigned i = 0; i <= CAP_LAST_CAP; i++)
+		if (had[i] && !capng_have_capability(CAPNG_PERMITTED, i))
+			return true;
+	return false;
+}
+
+/* Where there is nothing to give up nothing is asked for: the unit gives what is needed and no more, and its
+ * filter does not allow capset(2). */
 static int reduce(const struct privileges_needs *needs, bool is_opening)
 {
 	bool had[CAP_LAST_CAP + 1] = {false};
@@ -79,7 +89,10 @@ static int reduce(const struct privileges_needs *needs, bool is_opening)
 		keep(of_root, array_length(of_root), had);
 	if (is_opening)
 		keep(opening, array_length(opening), had);
-	return capng_apply(CAPNG_SELECT_CAPS) < 0 ? -EPERM : 0;
+	if (has_more_than_kept(had) && capng_apply(CAPNG_SELECT_CAPS) < 0)
+		log_warning("capabilities that are not needed cannot be given up: %s",
+			    strerror(errno));
+	return 0;
 }
 
 /* Nothing that the daemon could ever start would have more than its user. */
