@@ -31,6 +31,8 @@ static const char *const allowed[] = {
 	"ftruncate64", "getcwd",
 	/* cgroups by their id */
 	"name_to_handle_at", "open_by_handle_at",
+	/* threads that have descriptors of their own */
+	"kcmp",
 	/* state, spools, rotation, the control socket */
 	"rename", "renameat", "renameat2", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir",
 	"link", "linkat", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "fchownat",
