@@ -13,9 +13,9 @@
 #include "base/clock.h"
 #include "flow/flow_filter.h"
 #include "flow/flow_queue.h"
+#include "flow_owners.h"
 #include "packets.h"
 #include "process/inspect.h"
-#include "process/network_use.h"
 #include "record_builder.h"
 
 /* Owners that are provisional are asked for again after each of these. */
@@ -46,6 +46,7 @@ struct pipeline {
 	struct config_flows config; /* prefixes borrowed */
 	struct flow_filter filter;
 	struct flow_table *flows;
+	struct flow_owners owners;
 	struct conntrack *conntrack;
 	struct socket_end *socket_end;
 	struct ended_sockets ended_sockets;
@@ -54,228 +55,12 @@ struct pipeline {
 	struct flow_queue retries[RETRY_STAGES];
 	struct flow_queue closing;
 	struct flow_queue untold; /* closed, and waits for its sockets */
-	uint64_t drained_ns;	  /* trace told all that happened before */
 	uint64_t watched_ns;	  /* when watched processes were sampled last */
 	void (*on_listed)(void *userdata);
 	void *on_listed_userdata;
 };
 
 DEFINE_CLEANUP(struct pipeline *, pipeline_free);
-
-/* The socket as its owner sees it: before NAT for the initiator, after NAT for the responder. */
-static struct socket_tuple socket_of(const struct flow *flow, bool initiator)
-{
-	const struct flow_tuple *tuple = &flow->key.tuple;
-	struct socket_tuple socket = {
-		.family = flow->key.family,
-		.protocol = flow->key.protocol,
-		.echo_id = flow->key.icmp_id,
-		.netns = flow->key.netns,
-	};
-
-	if (initiator) {
-		socket.local = tuple->src;
-		socket.local_port = tuple->src_port;
-		socket.remote = tuple->dst;
-		socket.remote_port = tuple->dst_port;
-	} else if (flow->reply) {
-		socket.local = flow->reply->src;
-		socket.local_port = flow->reply->src_port;
-		socket.remote = flow->reply->dst;
-		socket.remote_port = flow->reply->dst_port;
-	} else {
-		socket.local = tuple->dst;
-		socket.local_port = tuple->dst_port;
-		socket.remote = tuple->src;
-		socket.remote_port = tuple->src_port;
-	}
-	return socket;
-}
-
-static void take_base(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
-		      uint64_t now_ns)
-{
-	struct process_usage usage;
-
-	end->base_ns = 0;
-	if (process_table_read_base(pipeline->parts.processes, end->process, flow->start_ns, now_ns,
-				    &usage) == 0)
-		record_builder_set_base(end, &usage);
-}
-
-/* Whoever sent the first packet was recorded before the event was made. */
-static void drain_trace(struct pipeline *pipeline, uint64_t event_ns)
-{
-	if (!pipeline->parts.trace || pipeline->drained_ns >= event_ns)
-		return;
-	pipeline->drained_ns = clock_now_ns();
-	trace_drain(pipeline->parts.trace);
-}
-
-/* A single holder that is so again at a look that is this much later did not just pass the connection
- * on. */
-#define SETTLED_NS (20 * NS_PER_MS)
-
-static bool is_same_process(const struct flow_end *end, const struct ownership *answer)
-{
-	return end->method == OWNERSHIP_SOCK_DIAG && end->process &&
-	       process_get_identity(end->process)->id.pid == answer->process.pid;
-}
-
-/* Who closed a connection that nobody read from may have handed it on before; but not one that held it
- * alone all the time. */
-static bool is_known_better(const struct flow_end *end, const struct ownership *answer)
-{
-	return answer->method == OWNERSHIP_SHARED && answer->acted_ns && end->is_settled &&
-	       is_same_process(end, answer);
-}
-
-static struct process *acquire(struct pipeline *pipeline, const struct ownership *owner,
-			       uint64_t now_ns)
-{
-	struct process_trace trace;
-	struct process *process;
-
-	if (owner->process.start_ticks != 0 || !owner->acted_ns)
-		return process_table_acquire(pipeline->parts.processes, owner->process, now_ns);
-	process = process_table_acquire_at(pipeline->parts.processes, owner->process.pid,
-					   owner->acted_ns, now_ns);
-	if (process)
-		return process;
-	/* Its end was recorded before it went. */
-	drain_trace(pipeline, clock_now_ns());
-	if (attribution_find_process(pipeline->parts.attribution, owner->process.pid,
-				     owner->acted_ns, &trace))
-		process = process_table_acquire_traced(pipeline->parts.processes, &trace, now_ns);
-	return process;
-}
-
-static void drop_owner(struct pipeline *pipeline, struct flow_end *end)
-{
-	if (end->process)
-		process_table_release(pipeline->parts.processes, end->process);
-	else
-		cgroup_table_release(process_table_get_cgroups(pipeline->parts.processes),
-				     end->cgroup);
-	end->process = NULL;
-	end->cgroup = NULL;
-	end->base_ns = 0;
-	end->has_uid = false;
-}
-
-/* Of the end of a flow: what its process sent and received. */
-static struct network_counters count_for_end(const struct flow *flow, const struct flow_end *end,
-					     const struct flow_counters *counters)
-{
-	bool is_initiator = end == &flow->src;
-
-	return (struct network_counters){
-		.sent_bytes = is_initiator ? counters->in_bytes : counters->out_bytes,
-		.received_bytes = is_initiator ? counters->out_bytes : counters->in_bytes,
-	};
-}
-
-static void on_flow_counted(unused void *userdata, struct flow *flow,
-			    const struct flow_counters *more)
-{
-	struct flow_end *ends[] = {&flow->src, &flow->dst};
-	uint64_t now_ns = 0;
-
-	for (size_t i = 0; i < array_length(ends); i++) {
-		struct network_counters counters;
-
-		if (!ends[i]->process)
-			continue;
-		if (!now_ns)
-			now_ns = clock_now_ns();
-		counters = count_for_end(flow, ends[i], more);
-		process_add_network(ends[i]->process, &counters, now_ns);
-	}
-}
-
-/* What was counted since the flow's last record goes over with the flow's end. */
-static void hand_counters_over(const struct flow *flow, const struct flow_end *end,
-			       struct process *from, struct process *to, uint64_t now_ns)
-{
-	struct flow_counters news = flow_count_news(flow);
-	struct network_counters counters = count_for_end(flow, end, &news);
-
-	counters.flows = 1;
-	if (from)
-		process_take_back_network(from, &counters, now_ns);
-	if (to)
-		process_add_network(to, &counters, now_ns);
-}
-
-static void take_owner(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
-		       const struct ownership *owner, uint64_t now_ns)
-{
-	struct process *process = NULL;
-
-	if (owner->process.pid > 0) {
-		process = acquire(pipeline, owner, now_ns);
-		/* The one that is known is better than one that is gone, but not where it only
-		 * accepted the connection for it. */
-		if (!process && end->process && end->method != OWNERSHIP_SOCK_DIAG)
-			return;
-	}
-	end->method = owner->method;
-	end->reason = owner->reason;
-	end->is_provisional = owner->is_provisional;
-	if (owner->process.pid > 0 && !process) {
-		end->method = OWNERSHIP_NONE;
-		end->reason = OWNERSHIP_REASON_EXITED;
-	}
-	if (process && process == end->process) { /* its base stays */
-		process_table_release(pipeline->parts.processes, process);
-		return;
-	}
-	hand_counters_over(flow, end, end->process, process, now_ns);
-	drop_owner(pipeline, end);
-	end->process = process;
-	if (!process) {
-		end->has_uid = owner->has_uid;
-		end->uid = owner->uid;
-		end->cgroup = cgroup_table_find_id(
-			process_table_get_cgroups(pipeline->parts.processes), owner->cgroup_id);
-		return;
-	}
-	process_reporter_note(pipeline->parts.reporter, process);
-	take_base(pipeline, flow, end, now_ns);
-	if (flow->key.protocol != IPPROTO_TCP) /* its close is told when it happens */
-		process_table_watch(pipeline->parts.processes, process, now_ns);
-}
-
-static uint64_t not_before_ns(const struct flow *flow)
-{
-	uint64_t doubt_ns = (uint64_t)flow->start_doubt_us * 1000;
-
-	return doubt_ns && doubt_ns < flow->start_ns ? flow->start_ns - doubt_ns : 0;
-}
-
-static void ask_for_owner(struct pipeline *pipeline, struct flow *flow, struct flow_end *end,
-			  bool has_ended, uint64_t now_ns)
-{
-	struct ownership_query query = {
-		.socket = socket_of(flow, end == &flow->src),
-		.when_ns = flow->start_ns,
-		.not_before_ns = not_before_ns(flow),
-		.initiator = end == &flow->src,
-		.has_ended = has_ended,
-	};
-	struct ownership current = {.method = end->method, .is_provisional = end->is_provisional};
-	struct ownership answer;
-
-	end->attempts++;
-	attribution_find_owner(pipeline->parts.attribution, &query, now_ns, &answer);
-	if (!ownership_is_better(&answer, &current) || is_known_better(end, &answer))
-		return;
-	end->is_settled = answer.method == OWNERSHIP_SOCK_DIAG && is_same_process(end, &answer) &&
-			  now_ns >= flow->start_ns + SETTLED_NS;
-	if (end->attempts > 1)
-		pipeline->counters.retries_better++;
-	take_owner(pipeline, flow, end, &answer, now_ns);
-}
 
 static uint64_t get_watch_due(const struct pipeline *pipeline)
 {
@@ -334,11 +119,11 @@ static bool is_closed(const struct flow *flow)
 static void ask_again(struct pipeline *pipeline, struct flow *flow, bool has_ended, uint64_t now_ns)
 {
 	pipeline->counters.retries++;
-	drain_trace(pipeline, now_ns);
+	flow_owners_drain_trace(&pipeline->owners, now_ns);
 	if (flow->src.is_provisional)
-		ask_for_owner(pipeline, flow, &flow->src, has_ended, now_ns);
+		flow_owners_ask(&pipeline->owners, flow, &flow->src, has_ended, now_ns);
 	if (flow->dst.is_provisional)
-		ask_for_owner(pipeline, flow, &flow->dst, has_ended, now_ns);
+		flow_owners_ask(&pipeline->owners, flow, &flow->dst, has_ended, now_ns);
 }
 
 static void run_retries(struct pipeline *pipeline, size_t stage, uint64_t now_ns)
@@ -382,7 +167,7 @@ static bool is_untold(const struct pipeline *pipeline, const struct flow *flow)
 {
 	for (int initiator = 0; initiator <= 1; initiator++) {
 		const struct flow_end *end = initiator ? &flow->src : &flow->dst;
-		struct socket_tuple socket = socket_of(flow, initiator);
+		struct socket_tuple socket = flow_owners_get_socket(flow, initiator);
 
 		if (end->method != OWNERSHIP_REMOTE &&
 		    !ended_sockets_has(&pipeline->ended_sockets, &socket,
@@ -436,15 +221,16 @@ static void forget_ended_socket(struct pipeline *pipeline, const struct flow *fl
 
 	if (ended_sockets_is_empty(&pipeline->ended_sockets))
 		return;
-	socket = socket_of(flow, initiator);
+	socket = flow_owners_get_socket(flow, initiator);
 	ended_sockets_forget(&pipeline->ended_sockets, &socket, is_elsewhere(pipeline, &socket),
-			     not_before_ns(flow) ? not_before_ns(flow) : flow->start_ns);
+			     flow_owners_get_not_before(flow) ? flow_owners_get_not_before(flow)
+							      : flow->start_ns);
 }
 
 static void take_quality(struct pipeline *pipeline, const struct flow *flow, bool initiator,
 			 struct record_process *ret)
 {
-	struct socket_tuple socket = socket_of(flow, initiator);
+	struct socket_tuple socket = flow_owners_get_socket(flow, initiator);
 
 	ret->has_quality = ended_sockets_take(&pipeline->ended_sockets, &socket,
 					      is_elsewhere(pipeline, &socket), &ret->quality);
@@ -456,8 +242,8 @@ static void on_flow_open(void *userdata, struct flow *flow)
 	uint64_t now_ns = clock_now_ns();
 
 	packets_on_open(pipeline->packets, flow);
-	ask_for_owner(pipeline, flow, &flow->src, false, now_ns);
-	ask_for_owner(pipeline, flow, &flow->dst, false, now_ns);
+	flow_owners_ask(&pipeline->owners, flow, &flow->src, false, now_ns);
+	flow_owners_ask(&pipeline->owners, flow, &flow->dst, false, now_ns);
 	if (flow->key.protocol == IPPROTO_TCP) {
 		forget_ended_socket(pipeline, flow, true);
 		forget_ended_socket(pipeline, flow, false);
@@ -473,8 +259,8 @@ static void on_flow_close(void *userdata, struct flow *flow)
 	struct pipeline *pipeline = userdata;
 
 	packets_on_close(pipeline->packets, flow);
-	drop_owner(pipeline, &flow->src);
-	drop_owner(pipeline, &flow->dst);
+	flow_owners_drop(&pipeline->owners, &flow->src);
+	flow_owners_drop(&pipeline->owners, &flow->dst);
 }
 
 /* Of a process that had used nothing by its base that is true of any time before as well; when the flow
@@ -632,7 +418,7 @@ static void on_conntrack_event(void *userdata, const struct flow_event *event)
 		return;
 	}
 	if (event->type == FLOW_EVENT_NEW)
-		drain_trace(pipeline, event->when_ns);
+		flow_owners_drain_trace(&pipeline->owners, event->when_ns);
 	else if (event->type == FLOW_EVENT_DESTROY)
 		packets_drain(pipeline->packets, event->when_ns);
 	flow_table_handle_event(pipeline->flows, event);
@@ -726,7 +512,7 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		.start_ns = clock_now_ns(),
 		.first_id = first_flow_id(),
 		.handlers = {.on_open = on_flow_open,
-			     .on_counted = on_flow_counted,
+			     .on_counted = flow_owners_on_counted,
 			     .on_report = on_flow_report,
 			     .on_close = on_flow_close},
 	};
@@ -735,6 +521,13 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 	if (!pipeline)
 		return -ENOMEM;
 	pipeline->parts = *parts;
+	pipeline->owners = (struct flow_owners){
+		.attribution = parts->attribution,
+		.processes = parts->processes,
+		.reporter = parts->reporter,
+		.trace = parts->trace,
+		.improved = &pipeline->counters.retries_better,
+	};
 	pipeline->config = config->flows;
 	pipeline->filter = (struct flow_filter){.include = config->flows.include.items,
 						.include_count = config->flows.include.count,
