@@ -18,21 +18,25 @@
  * the program itself, not of the environment: nobody without its rights writes there. */
 static bool find_build_directory(char directory[PATH_MAX])
 {
+	char path[PATH_MAX];
 	ssize_t length =
-		readlink("/proc/self/exe", directory, PATH_MAX - sizeof("/export/services"));
+		readlink("/proc/self/exe", path, sizeof(path) - sizeof("/export/services"));
 	char *slash;
 
 	if (length <= 0)
 		return false;
-	directory[length] = '\0';
-	slash = strrchr(directory, '/');
+	path[length] = '\0';
+	slash = strrchr(path, '/');
 	if (!slash)
 		return false;
 	strcpy(slash, "/procflowd.p");
-	if (access(directory, F_OK) < 0)
+	if (access(path, F_OK) < 0)
 		return false;
 	strcpy(slash, "/export/services");
-	return access(directory, F_OK) == 0;
+	if (access(path, F_OK) < 0)
+		return false;
+	memcpy(directory, path, sizeof(path));
+	return true;
 }
 
 void plugin_find_directory(char directory[PATH_MAX])

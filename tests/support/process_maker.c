@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 		await_one(made, count);
 	printf("[");
 	for (int i = 0; i < count; i++) {
-		char name[16] = "sh";
+		char name[24] = "sh";
 
 		if (i % KINDS != 3)
 			snprintf(name, sizeof(name), "made-%d", i);
