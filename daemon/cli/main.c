@@ -96,7 +96,8 @@ static int ask_json(const struct options *options)
 
 	buffer_init(&lines);
 	outcome = (int)connection_ask(options->socket, options->request, &handler, &end);
-	fwrite(lines.bytes, 1, lines.length, stdout);
+	if (lines.length > 0)
+		fwrite(lines.bytes, 1, lines.length, stdout);
 	buffer_fini(&lines);
 	return finish(outcome);
 }
