@@ -105,7 +105,8 @@ become(char *const *arguments, const int streams[3], pid_t parent, int error_fd)
 		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
+	for (int number = 1; number <= SIGRTMAX; number++)
+		signal(number, SIG_DFL); /* nohup(1) leaves SIGHUP ignored, a script's "&" SIGINT */
 	for (int i = 0; i < 3; i++)
 		if (dup2(streams[i], i) < 0)
 			_exit(127);
