@@ -344,18 +344,30 @@ static void on_reopen(void *userdata, unused int signal_number)
 	exporter_set_reopen(&daemon->exporters);
 }
 
+/* nohup(1): whoever starts us does not want that a terminal's end is ours. Blocked, as the loop has its
+ * signals, it would come all the same. */
+static bool is_ignored(int signal_number)
+{
+	struct sigaction action;
+
+	return sigaction(signal_number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static int add_signals(struct daemon *daemon)
 {
-	static const struct {
+	const struct {
 		int number;
 		loop_on_signal handler;
 	} handled[] = {{SIGTERM, on_terminate},
 		       {SIGINT, on_terminate},
-		       {SIGHUP, on_hangup},
-		       {SIGUSR1, on_reopen}};
+		       {SIGUSR1, on_reopen},
+		       {SIGHUP, daemon->options.config_path ? on_hangup : on_terminate}};
+	size_t count = array_length(handled);
 
 	_Static_assert(array_length(handled) <= array_length(((struct daemon *)0)->signals), "");
-	for (size_t i = 0; i < array_length(handled); i++) {
+	if (!daemon->options.config_path && is_ignored(SIGHUP))
+		count--;
+	for (size_t i = 0; i < count; i++) {
 		int r = loop_add_signal(daemon->loop, handled[i].number, handled[i].handler, daemon,
 					&daemon->signals[i]);
 

@@ -9,7 +9,7 @@ struct daemon;
 
 struct daemon_options {
 	const struct config *config; /* borrowed */
-	const char *config_path;     /* read again with SIGHUP; NULL: it is not */
+	const char *config_path;     /* read again with SIGHUP; NULL: SIGHUP ends us */
 	bool must_exist;
 	unsigned verbosity; /* -v, on top of log.level */
 	const char *state_directory;

@@ -98,10 +98,6 @@ int reload(const struct reload_parts *parts)
 	char notification[NOTIFICATION_SIZE];
 	int r;
 
-	if (!parts->path) {
-		log_notice("SIGHUP: with -o there is no configuration to read again");
-		return 0;
-	}
 	/* systemd wants the time the reload began, to tell it from an older one (sd_notify(3)). */
 	snprintf(notification, sizeof(notification), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 		 clock_now_ns() / NS_PER_US);

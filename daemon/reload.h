@@ -8,7 +8,7 @@
 #include "export/exporter_set.h"
 
 struct reload_parts {
-	const char *path; /* NULL: -o was given, nothing is read */
+	const char *path;
 	bool must_exist;
 	unsigned verbosity; /* -v */
 	const struct config *running;

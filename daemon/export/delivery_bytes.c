@@ -22,8 +22,11 @@ struct delivery_bytes {
 	bool is_closed;
 };
 
-static bool is_end_of_stream(int error)
+/* EIO: of a disk it may pass; a terminal that says so is gone. */
+static bool is_end_of_stream(const struct delivery_bytes *self, int error)
 {
+	if (error == -EIO)
+		return self->head.options.config->to.transport == CONFIG_TRANSPORT_STDOUT;
 	return error == -EPIPE || error == -ECONNRESET || error == -EBADF;
 }
 
@@ -103,7 +106,7 @@ static int work_on(struct delivery_bytes *self, struct chunk *chunk)
 	}
 	if (r < 0)
 		delivery_tell_trouble(&self->head, r, "send", NULL);
-	if (r < 0 && is_stream && !is_end_of_stream(r)) {
+	if (r < 0 && is_stream && !is_end_of_stream(self, r)) {
 		wait_for(self, r);
 		return r;
 	}

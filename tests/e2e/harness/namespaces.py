@@ -13,7 +13,7 @@ _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
@@ -58,7 +58,7 @@ class Namespace:
 
     def popen(self, *argv, user=None, **options):
         """Ends with the tests, however these end."""
-        process = subprocess.Popen(self.argv(*argv, user=user), preexec_fn=_die_with_parent,
+        process = subprocess.Popen(self.argv(*argv, user=user), preexec_fn=die_with_parent,
                                    **options)
         self.processes.append(process)
         return process
