@@ -20,8 +20,6 @@ int process_table_sample(struct process_table *table, struct process *process, u
 		table->counters.samples_shared += !process->is_gone;
 	} else {
 		process_table_take_sample(table, process, now_ns);
-		if (!process->is_gone)
-			list_move_tail(&table->schedule, &process->turn);
 	}
 	if (!process->has_usage)
 		return -ENODATA;

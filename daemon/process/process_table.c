@@ -227,6 +227,9 @@ int process_table_take_sample(struct process_table *table, struct process *proce
 		process_exits_join(table, process, now_ns);
 	}
 	process_table_settle(table, process, now_ns);
+	/* Whoever asked for it: the schedule stops at the first that is not due. */
+	if (process->references && !process->is_gone)
+		list_move_tail(&table->schedule, &process->turn);
 	return r;
 }
 
@@ -498,8 +501,6 @@ void process_table_run_watched(struct process_table *table, uint64_t now_ns, uns
 		struct process *process = container_of(watch, struct process, watch);
 
 		process_table_take_sample(table, process, now_ns);
-		if (!process->is_gone)
-			list_move_tail(&table->schedule, &process->turn);
 	}
 }
 
@@ -519,8 +520,6 @@ static uint64_t sample_due(struct process_table *table, uint64_t now_ns, unsigne
 		if (budget-- == 0)
 			return now_ns;
 		process_table_take_sample(table, process, now_ns);
-		if (!process->is_gone)
-			list_move_tail(&table->schedule, &process->turn);
 	}
 	return now_ns + table->options.sample_interval_ns;
 }

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "process/inspect.h"
 #include "support/fake_process.h"
 #include "support/temporary.h"
 
@@ -345,6 +346,37 @@ static void schedule_takes_the_longest_waiting_first(void **state)
 	for (int i = 0; i < 4; i++)
 		process_table_release(fixture->table, processes[i]);
 	assert_int_equal(process_table_run_schedule(fixture->table, AT(9), 10), AT(10));
+}
+
+/* Whoever looks at one process all the time, by the control socket or for ever new flows, leaves the
+ * others their turn. */
+static void one_that_is_looked_at_holds_up_nobody(void **state)
+{
+	enum { HERE = 4, LOOKS = 10 };
+	struct fixture *fixture = *state;
+	struct process *processes[HERE];
+	struct process_inspection inspection;
+	struct process_usage usage;
+
+	for (int i = 0; i < HERE; i++) {
+		fake_process_write(
+			fixture->proc,
+			&(struct fake_process){.pid = 10 + i, .comm = "x", .start_ticks = 5});
+		processes[i] = acquire(fixture, 10 + i, 5, AT(1));
+	}
+	for (int i = 1; i <= LOOKS; i++) {
+		uint64_t now_ns = AT(1 + 0.5 * i);
+
+		assert_true(
+			process_inspect_read(fixture->table, processes[0], now_ns, &inspection));
+		process_table_release(fixture->table, acquire(fixture, 11, 5, now_ns));
+		process_table_run_schedule(fixture->table, now_ns, 10);
+	}
+	for (int i = 0; i < HERE; i++) {
+		assert_true(process_inspect_last_usage(processes[i], &usage));
+		assert_int_equal(usage.taken_ns, AT(1 + 0.5 * LOOKS));
+		process_table_release(fixture->table, processes[i]);
+	}
 }
 
 static void peak_memory_since_a_time(void **state)
@@ -708,6 +740,7 @@ int main(void)
 		with_proc(a06_reused_pid_is_another_process),
 		with_proc(exec_renames),
 		with_proc(schedule_takes_the_longest_waiting_first),
+		with_proc(one_that_is_looked_at_holds_up_nobody),
 		with_proc(peak_memory_since_a_time),
 		with_proc(end_of_a_span_is_not_the_time_of_its_report),
 		with_proc(base_is_the_sample_after_the_begin),
