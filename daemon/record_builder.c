@@ -294,7 +294,8 @@ static void add_totals(struct flow_record *out, const struct record_interval *in
 		life->written_bytes = difference(now->written_bytes, base->written_bytes);
 		out->parts |= RECORD_LIFE(LIFE_IO);
 	}
-	if (now->has_switches && base->has_switches) {
+	if (now->has_switches && base->has_switches &&
+	    now->switches_since_ns <= interval->base.base_ns) {
 		life->voluntary_switches =
 			difference(now->voluntary_switches, base->voluntary_switches);
 		life->involuntary_switches =

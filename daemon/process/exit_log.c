@@ -84,17 +84,20 @@ static void tell(struct exit_log *log, struct logged *logged)
 		log->on_due(log->userdata, &logged->entry);
 }
 
-void exit_log_tell(struct exit_log *log, uint64_t until_ns, unsigned most)
+bool exit_log_tell(struct exit_log *log, uint64_t until_ns, unsigned most)
 {
 	struct list_node *node;
 
-	while (most-- && (node = list_first(&log->due))) {
+	while ((node = list_first(&log->due))) {
 		struct logged *logged = container_of(node, struct logged, due);
 
 		if (logged->entry.seen_ns > until_ns)
-			return;
+			return true;
+		if (most-- == 0)
+			return false;
 		tell(log, logged);
 	}
+	return true;
 }
 
 bool exit_log_claim(struct exit_log *log, pid_t group)
@@ -166,7 +169,8 @@ void exit_log_add(struct exit_log *log, const struct taskstats_message *message,
 			return;
 	}
 	entry = &logged->entry;
-	if (entry->has_ended) { /* the pid was given out again */
+	/* The pid was given out again; or else the end of a leader was taken for that of its process. */
+	if (entry->has_ended && !(entry->may_be_thread && message->pid != group)) {
 		tell(log, logged);
 		*entry = (struct exit_entry){.group = group};
 	}
@@ -175,6 +179,9 @@ void exit_log_add(struct exit_log *log, const struct taskstats_message *message,
 		entry->has_leader = true;
 	}
 	entry->is_sum = message->has_group;
+	entry->is_whole = message->is_whole;
+	entry->sums_since_ns = message->sums_since_ns;
+	entry->may_be_thread = !message->has_group && !task->group;
 	entry->has_ended = message->has_group || task->group_ended || task->group == 0;
 	entry->total = message->has_group ? message->group_figures : *task;
 	entry->last = *task;
@@ -184,7 +191,7 @@ void exit_log_add(struct exit_log *log, const struct taskstats_message *message,
 	entry->seen_ns = now_ns;
 	list_move_tail(&log->ages, &logged->age);
 	if (entry->has_ended && log->on_due)
-		list_add_tail(&log->due, &logged->due);
+		list_move_tail(&log->due, &logged->due);
 }
 
 const struct exit_entry *exit_log_find(const struct exit_log *log, pid_t group, uint64_t now_ns)

@@ -18,7 +18,12 @@ struct exit_entry {
 	pid_t group;
 	bool has_leader; /* the leader's own record came, with name, faults, uid and parent */
 	bool has_ended;	 /* all threads have */
-	bool is_sum;	 /* it had several threads: "total" is their sum, without faults */
+	bool is_sum;	 /* it had several threads: "total" is their sum */
+	bool is_whole;	 /* and has the figures of one task only as well, see taskstats_message */
+	/* It may have been a thread of a process that goes on: Linux before 5.19 (version 12) does not
+	 * tell them apart. */
+	bool may_be_thread;
+	uint64_t sums_since_ns;
 	struct task_figures leader, total;
 	struct task_figures last; /* of the thread that ended last */
 	uint64_t peak_memory_bytes;
@@ -37,8 +42,9 @@ void exit_log_free(struct exit_log *log);
 
 /* From here on "on_due" is told; without it nobody is. */
 void exit_log_set_handler(struct exit_log *log, exit_log_on_due on_due, void *userdata);
-/* Tells of at most "most" of those that ended at "until_ns" or before, oldest first. */
-void exit_log_tell(struct exit_log *log, uint64_t until_ns, unsigned most);
+/* Tells of at most "most" of those that ended at "until_ns" or before, oldest first. False where there
+ * are more. */
+bool exit_log_tell(struct exit_log *log, uint64_t until_ns, unsigned most);
 /* Somebody else tells of this end. False where it was told of already. */
 bool exit_log_claim(struct exit_log *log, pid_t group);
 

@@ -110,6 +110,11 @@ bool process_was_told(const struct process *process)
 	return process->was_told;
 }
 
+bool process_may_be_thread(const struct process *process)
+{
+	return process->may_be_thread;
+}
+
 void process_mark_told(struct process *process)
 {
 	process->was_told = true;

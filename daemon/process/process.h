@@ -42,6 +42,7 @@ struct process {
 	bool is_remembered; /* in the list of those that nobody holds */
 	bool is_late; /* it was gone when it was first looked at: there is no sample of its life */
 	bool has_exit_record;
+	bool may_be_thread;
 	bool was_told;	    /* its end, before anybody asked for it */
 	bool counts_delays; /* proven: since it started */
 };

@@ -13,6 +13,7 @@
 #include "process/exit_log.h"
 #include "process/process.h"
 #include "process/taskstats.h"
+#include "process/thread_sums.h"
 #include "process/totals.h"
 
 /* So long a flow may come late that the process had: then it asks for the process itself. */
@@ -40,8 +41,11 @@ static void end_known(struct process_table *table, struct process *process,
 		      const struct taskstats_message *message, uint64_t now_ns)
 {
 	const struct task_figures *task = &message->task_figures;
-	struct ending ending = {
-		.last = task, .peak_bytes = task->peak_memory_bytes, .seen_ns = now_ns};
+	struct ending ending = {.last = task,
+				.is_whole = message->is_whole,
+				.sums_since_ns = message->sums_since_ns,
+				.peak_bytes = task->peak_memory_bytes,
+				.seen_ns = now_ns};
 	bool ended = message->has_group || task->group_ended, has_io = false;
 	struct process_totals io;
 
@@ -67,12 +71,77 @@ static void end_known(struct process_table *table, struct process *process,
 	process_table_settle(table, process, now_ns);
 }
 
+/* A process of a pid that may have left a record. */
+struct record_search {
+	const struct process_table *table;
+	pid_t pid;
+	struct ending_span span;
+};
+
+static bool fits(const struct record_search *search, const struct process *process)
+{
+	return !search->span.lived_us ||
+	       ending_fits(&search->span, process->identity.start_ns,
+			   sampler_latest_start_ns(&search->table->sampler,
+						   process->identity.id.start_ticks));
+}
+
 static bool match_ended_unrecorded(const void *value, const void *key)
 {
 	const struct process *process = value;
+	const struct record_search *search = key;
 
-	return process->identity.id.pid == *(const pid_t *)key && process->is_gone &&
-	       !process->has_exit_record;
+	return process->identity.id.pid == search->pid && process->is_gone &&
+	       !process->has_exit_record && fits(search, process);
+}
+
+/* Whose record it is. One that was found gone before its record was read comes first: that was sent
+ * before its pid was free for another. Lives of one pid are told apart by when they began: the record
+ * of an earlier one may have been lost. */
+static struct process *find_of_record(struct process_table *table,
+				      const struct taskstats_message *message, pid_t group,
+				      uint64_t seen_ns)
+{
+	const struct task_figures *task = &message->task_figures;
+	struct record_search search = {.table = table,
+				       .pid = group,
+				       .span = {.lived_us = message->pid == group
+								    ? task->elapsed_us
+								    : task->group_elapsed_us,
+						.after_ns = table->drained_ns,
+						.seen_ns = seen_ns}};
+	struct process *process = hash_map_find(&table->map, process_table_hash_pid(table, group),
+						match_ended_unrecorded, &search);
+
+	if (process)
+		return process;
+	process = process_table_find_living(table, group);
+	if (!process || fits(&search, process) ||
+	    sampler_read(&table->sampler, process, seen_ns) != SAMPLER_GONE)
+		return process;
+	process_table_settle(table, process, seen_ns);
+	return NULL;
+}
+
+void process_exits_take(struct process_table *table, const struct taskstats_message *record,
+			uint64_t seen_ns)
+{
+	struct taskstats_message message = *record;
+	const struct task_figures *task = &message.task_figures;
+	pid_t group = message.has_group ? message.group : task->group ? task->group : message.pid;
+	struct process *process;
+
+	thread_sums_add(table->thread_sums, &message, seen_ns);
+	if (!message.has_group && group != message.pid && !task->group_ended)
+		return;
+	table->counters.exit_records++;
+	process = find_of_record(table, &message, group, seen_ns);
+	if (process && (message.has_group || task->group_ended || task->group == 0))
+		end_known(table, process, &message, seen_ns);
+	else if (process && message.pid == group)
+		take_last_name(table, process, task, seen_ns);
+	else if (!process)
+		exit_log_add(table->exit_log, &message, table->drained_ns, seen_ns);
 }
 
 struct exit_context {
@@ -82,34 +151,13 @@ struct exit_context {
 
 static void on_exit_record(const struct taskstats_message *message, void *userdata)
 {
-	struct exit_context *context = userdata;
-	struct process_table *table = context->table;
-	const struct task_figures *task = &message->task_figures;
-	pid_t group = message->has_group ? message->group
-		      : task->group	 ? task->group
-					 : message->pid;
+	const struct exit_context *context = userdata;
 	/* It may have been written since "now" was taken, up to this very moment, and an end must not be
 	 * told too early: the process may have acted meanwhile. */
 	uint64_t seen_ns = clock_now_ns();
-	struct process *process;
 
-	if (!message->has_group && group != message->pid && !task->group_ended)
-		return;
-	if (seen_ns < context->now_ns)
-		seen_ns = context->now_ns;
-	table->counters.exit_records++;
-	/* A process that was found gone before its record was read comes first: its record was sent
-	 * before its pid was free for another. */
-	process = hash_map_find(&table->map, process_table_hash_pid(table, group),
-				match_ended_unrecorded, &group);
-	if (!process)
-		process = process_table_find_living(table, group);
-	if (process && (message->has_group || task->group_ended || task->group == 0))
-		end_known(table, process, message, seen_ns);
-	else if (process && message->pid == group)
-		take_last_name(table, process, task, seen_ns);
-	else if (!process)
-		exit_log_add(table->exit_log, message, table->drained_ns, seen_ns);
+	process_exits_take(context->table, message,
+			   seen_ns > context->now_ns ? seen_ns : context->now_ns);
 }
 
 static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
@@ -141,10 +189,10 @@ void process_table_set_on_gone(struct process_table *table, process_table_on_gon
 		exit_log_set_handler(table->exit_log, on_gone ? on_end_due : NULL, table);
 }
 
-void process_table_tell_ends(struct process_table *table, uint64_t now_ns, unsigned most)
+bool process_table_tell_ends(struct process_table *table, uint64_t now_ns, unsigned most)
 {
-	if (now_ns > ASK_WITHIN_NS)
-		exit_log_tell(table->exit_log, now_ns - ASK_WITHIN_NS, most);
+	return now_ns <= ASK_WITHIN_NS ||
+	       exit_log_tell(table->exit_log, now_ns - ASK_WITHIN_NS, most);
 }
 
 int process_table_get_exit_fd(const struct process_table *table)
@@ -162,10 +210,12 @@ void process_exits_read(struct process_table *table, uint64_t now_ns)
 	for (unsigned i = 0; i < MAX_EXIT_READS && r != 0; i++) {
 		r = taskstats_read_exits(table->sampler.taskstats, EXITS_A_READ, on_exit_record,
 					 &context);
-		if (r == -ENOBUFS)
+		if (r == -ENOBUFS) {
 			table->counters.exit_records_lost++;
-		else if (r < 0)
+			thread_sums_lose(table->thread_sums, clock_now_ns());
+		} else if (r < 0) {
 			return;
+		}
 	}
 	if (r == 0)
 		table->drained_ns = now_ns;
@@ -180,11 +230,12 @@ void process_table_read_exits(struct process_table *table)
 static bool fits_start(const struct process_table *table, const struct exit_entry *entry,
 		       uint64_t start_ticks)
 {
-	uint64_t elapsed_ns = (entry->leader.elapsed_us + 1) * 1000;
-	uint64_t start_ns = sampler_start_ns(&table->sampler, start_ticks);
+	uint64_t lived_us = entry->last.group_elapsed_us;
+	struct ending_span span = {lived_us ? lived_us : entry->leader.elapsed_us, entry->after_ns,
+				   entry->seen_ns};
 
-	return start_ns + table->sampler.tick_ns + elapsed_ns >= entry->after_ns &&
-	       start_ns + elapsed_ns <= entry->seen_ns + table->sampler.tick_ns;
+	return ending_fits(&span, sampler_start_ns(&table->sampler, start_ticks),
+			   sampler_latest_start_ns(&table->sampler, start_ticks));
 }
 
 struct parent_search {
@@ -237,9 +288,7 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	uint64_t lived_ns = ((lived_us ? lived_us : leader->elapsed_us) + 1) * 1000;
 	struct process_identity identity = {.id.pid = entry->group};
 	struct identity_facts facts = {.uid = leader->uid};
-	struct ending ending = {.last = &entry->last,
-				.peak_bytes = entry->peak_memory_bytes,
-				.seen_ns = entry->seen_ns};
+	struct ending ending = ending_from_entry(entry);
 	struct process *process;
 
 	identity.start_ns = entry->seen_ns > lived_ns ? entry->seen_ns - lived_ns : 0;
@@ -260,7 +309,7 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	process->usage.is_final = true;
 	process->counts_delays = leader->delay_count > 0;
 	process->usage.has_iowait = process->counts_delays && table->sampler.delay_accounting;
-	ending.total = entry->is_sum ? &entry->total : &entry->last;
+	process->may_be_thread = entry->may_be_thread;
 	ending_take(process, &ending);
 	if (hash_map_add(&table->map, process_table_hash_pid(table, entry->group), process) < 0) {
 		process_free(process);
@@ -277,10 +326,7 @@ void process_exits_join(struct process_table *table, struct process *process, ui
 
 	if (process->has_exit_record || !entry || !fits_start(table, entry, id->start_ticks))
 		return;
-	ending = (struct ending){.last = &entry->last,
-				 .total = entry->is_sum ? &entry->total : &entry->last,
-				 .peak_bytes = entry->peak_memory_bytes,
-				 .seen_ns = entry->seen_ns};
+	ending = ending_from_entry(entry);
 	take_last_name(table, process, &entry->leader, now_ns);
 	ending_take(process, &ending);
 	if (!exit_log_claim(table->exit_log, id->pid))

@@ -16,8 +16,9 @@
 #include "process/identity.h"
 #include "process/packages.h"
 #include "process/process.h"
-#include "process/sampler.h"
 #include "process/procps.h"
+#include "process/sampler.h"
+#include "process/thread_sums.h"
 #include "process/users.h"
 
 #define REMEMBER_NS (10 * NS_PER_SEC)
@@ -49,6 +50,9 @@ static int open_parts(struct process_table *table)
 	table->sampler.cgroups = table->cgroups;
 	table->sampler.command_line = table->options.command_line;
 	r = exit_log_new(MAX_EXIT_ENTRIES, REMEMBER_NS, &table->exit_log);
+	if (r < 0)
+		return r;
+	r = thread_sums_new(MAX_EXIT_ENTRIES, clock_now_ns(), &table->thread_sums);
 	if (r < 0)
 		return r;
 	if (table->sampler.proc_is_ours && procps_open(&table->procps) < 0)
@@ -93,6 +97,7 @@ void process_table_free(struct process_table *table)
 	hash_map_fini(&table->map);
 	sampler_fini(&table->sampler);
 	exit_log_free(table->exit_log);
+	thread_sums_free(table->thread_sums);
 	users_free(table->users);
 	cgroup_table_free(table->cgroups);
 	packages_free(table->packages);

@@ -141,8 +141,8 @@ struct cgroup_table *process_table_get_cgroups(struct process_table *table);
 typedef void (*process_table_on_gone)(void *userdata, struct process *process);
 void process_table_set_on_gone(struct process_table *table, process_table_on_gone on_gone,
 			       void *userdata);
-/* Tells of ends that nobody asked for, at most "most". */
-void process_table_tell_ends(struct process_table *table, uint64_t now_ns, unsigned most);
+/* Tells of ends that nobody asked for, at most "most". False where more are due. */
+bool process_table_tell_ends(struct process_table *table, uint64_t now_ns, unsigned most);
 
 /* The process that lives under "pid" as far as is known, borrowed; NULL: not known. */
 struct process *process_table_find(const struct process_table *table, pid_t pid);
@@ -158,6 +158,9 @@ uint64_t process_get_end_ns(const struct process *process);
 /* All that there is to tell of its end was told: "on_gone" was called before anybody asked for it, or
  * process_mark_told(). */
 bool process_was_told(const struct process *process);
+/* All that is known of it is an exit record, and that may have been a thread's: Linux before 5.19 does not
+ * tell them apart. */
+bool process_may_be_thread(const struct process *process);
 void process_mark_told(struct process *process);
 /* There is no sample of its life: it was gone when it was first looked at. */
 bool process_is_late(const struct process *process);

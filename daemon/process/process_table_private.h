@@ -11,6 +11,7 @@
 #include "process/watch.h"
 
 struct identity_facts;
+struct taskstats_message;
 
 /* A sample so old serves another flow as well. */
 #define PROCESS_SHARE_NS (10 * NS_PER_MS)
@@ -24,6 +25,7 @@ struct process_table {
 	struct cgroup_table *cgroups;
 	struct packages *packages; /* NULL: not wanted */
 	struct exit_log *exit_log;
+	struct thread_sums *thread_sums;
 	struct hash_map map; /* by pid: several of one pid differ in start and in being gone */
 	uint64_t seed;
 	struct list_node schedule;   /* held and alive, the longest not sampled first */
@@ -54,6 +56,9 @@ void process_table_settle(struct process_table *table, struct process *process, 
 void process_table_remember(struct process_table *table, struct process *process);
 void process_table_tell_gone(struct process_table *table, struct process *process);
 
+/* One exit record, that was there at "seen_ns". */
+void process_exits_take(struct process_table *table, const struct taskstats_message *message,
+			uint64_t seen_ns);
 /* Reads the exit records that wait. */
 void process_exits_read(struct process_table *table, uint64_t now_ns);
 /* What is first seen while it exits, or as a zombie, may have left its exit record before it was

@@ -144,6 +144,11 @@ uint64_t sampler_start_ns(const struct sampler *sampler, uint64_t start_ticks)
 	return start_ns > asleep_ns ? start_ns - asleep_ns : 0;
 }
 
+uint64_t sampler_latest_start_ns(const struct sampler *sampler, uint64_t start_ticks)
+{
+	return (start_ticks + 1) * sampler->tick_ns;
+}
+
 uint64_t sampler_start_ticks(const struct sampler *sampler, uint64_t start_ns)
 {
 	return (start_ns + read_asleep_ns()) / sampler->tick_ns;

@@ -70,4 +70,7 @@ void sampler_read_start(struct sampler *sampler, struct process *process);
 
 /* Start of a process by its ticks, on the monotonic clock, and back. */
 uint64_t sampler_start_ns(const struct sampler *sampler, uint64_t start_ticks);
+/* Of a process older than a suspension sampler_start_ns() comes out too early: it began this late at
+ * the latest. */
+uint64_t sampler_latest_start_ns(const struct sampler *sampler, uint64_t start_ticks);
 uint64_t sampler_start_ticks(const struct sampler *sampler, uint64_t start_ns);

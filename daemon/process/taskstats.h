@@ -46,6 +46,11 @@ struct task_figures {
 /* An answer or an exit record: one task's figures, its group's, or both. */
 struct taskstats_message {
 	bool has_task, has_group;
+	/* By thread_sums_add(): the group's figures have all that of one task only, of every thread that
+	 * it ever had. */
+	bool is_whole;
+	/* Also by that: the context switches among them lack those of threads that ended before then. */
+	uint64_t sums_since_ns;
 	pid_t pid, group;
 	struct task_figures task_figures, group_figures;
 };

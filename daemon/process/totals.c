@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "process/ending.h"
 #include "process/process.h"
 #include "process/process_table_private.h"
 #include "process/taskstats.h"
+#include "process/thread_sums.h"
 #include "procfs/text_file.h"
 
 static bool find_number(const char *text, const char *key, uint64_t *ret)
@@ -38,17 +40,51 @@ bool totals_read_io(int proc_fd, int pid, uint64_t *ret_read_bytes, uint64_t *re
 	       find_number(text, "\nwrite_bytes: ", ret_written_bytes);
 }
 
-static void read_switches(const struct process_table *table, const struct process *process,
+static void set_switches(const struct thread_sums *sums, const struct task_figures *group,
+			 const struct task_figures *ended, unsigned ended_count, bool is_alone,
+			 struct process_totals *totals)
+{
+	enum thread_switches switches = thread_sums_get_switches(sums);
+	bool adds = switches == THREAD_SWITCHES_LOST;
+
+	if (switches == THREAD_SWITCHES_UNKNOWN && ended_count > 0)
+		return;
+	totals->voluntary_switches =
+		group->voluntary_switches + (adds ? ended->voluntary_switches : 0);
+	totals->involuntary_switches =
+		group->involuntary_switches + (adds ? ended->involuntary_switches : 0);
+	totals->switches_since_ns =
+		is_alone || switches == THREAD_SWITCHES_KEPT ? 0 : thread_sums_get_since(sums);
+	totals->has_switches = true;
+}
+
+/* Most kernels tell a group's context switches without those of threads that have ended; these are in
+ * the records that they left. A thread that ends between the two readings is in both or in neither:
+ * then it is read once more. Only the leader ever ran where the group ran as often as it. */
+static void read_switches(struct process_table *table, const struct process *process,
 			  struct process_totals *totals)
 {
+	enum { TRIES = 3 };
 	struct taskstats_client *client = table->sampler.taskstats;
-	struct task_figures figures;
+	pid_t pid = process->identity.id.pid;
+	struct task_figures leader, group, ended;
+	unsigned count, before;
 
-	if (!client || taskstats_query_group(client, process->identity.id.pid, &figures) < 0)
+	totals->has_switches = false;
+	for (int i = 0; client && i < TRIES; i++) {
+		process_exits_read(table, clock_now_ns());
+		before = thread_sums_find(table->thread_sums, pid, &ended);
+		if (taskstats_query_task(client, pid, &leader) < 0 ||
+		    taskstats_query_group(client, pid, &group) < 0)
+			return;
+		process_exits_read(table, clock_now_ns());
+		count = thread_sums_find(table->thread_sums, pid, &ended);
+		if (count != before)
+			continue;
+		set_switches(table->thread_sums, &group, &ended, count,
+			     count == 0 && group.run_count == leader.run_count, totals);
 		return;
-	totals->voluntary_switches = figures.voluntary_switches;
-	totals->involuntary_switches = figures.involuntary_switches;
-	totals->has_switches = true;
+	}
 }
 
 /* The kept descriptor proves that it is still there, and so that all was read of it. */
@@ -99,8 +135,9 @@ void totals_take_ending(struct process *process, const struct ending *ending)
 	}
 	totals->voluntary_switches = total->voluntary_switches;
 	totals->involuntary_switches = total->involuntary_switches;
+	totals->switches_since_ns = is_sum && !ending->is_whole ? ending->sums_since_ns : 0;
 	totals->has_switches = true;
-	if (is_sum) /* of all threads nothing is told */
+	if (is_sum && !ending->is_whole) /* of all threads nothing is told */
 		return;
 	totals->read_bytes = total->read_bytes;
 	totals->written_bytes = total->written_bytes;

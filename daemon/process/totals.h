@@ -17,6 +17,9 @@ struct process_totals {
 	uint64_t user_parts, system_parts;
 	uint64_t read_bytes, written_bytes; /* of storage */
 	uint64_t voluntary_switches, involuntary_switches;
+	/* They lack threads that had ended before: a difference to a reading from before then tells
+	 * nothing. 0: they are of all threads. */
+	uint64_t switches_since_ns;
 	uint32_t wait_status; /* as wait(2) tells it */
 	bool has_io, has_switches, has_wait_status;
 };

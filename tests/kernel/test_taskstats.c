@@ -17,10 +17,12 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "process/thread_sums.h"
 #include "support/child.h"
 #include "support/network_namespace.h"
 
@@ -243,6 +245,120 @@ static void group_exit_record_comes_with_the_last_thread(void **state)
 	taskstats_close(client);
 }
 
+enum { SLEEPERS = 8, SLEEPS = 20, PAGES = 200 };
+
+static void *sleep_and_touch(void *argument)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *memory = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+
+	(void)argument;
+	if (memory == MAP_FAILED)
+		_exit(1);
+	madvise(memory, PAGES * page, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < PAGES; i++)
+		memory[i * page] = 1;
+	for (int i = 0; i < SLEEPS; i++)
+		usleep(100);
+	return NULL;
+}
+
+static void sleep_in_threads(struct child *child, void *argument)
+{
+	pthread_t threads[SLEEPERS];
+
+	(void)argument;
+	for (int i = 0; i < SLEEPERS; i++)
+		pthread_create(&threads[i], NULL, sleep_and_touch, NULL);
+	for (int i = 0; i < SLEEPERS; i++)
+		pthread_join(threads[i], NULL);
+	child_pause(child);
+}
+
+/* fill_tgid_exit() keeps the delays of a thread that ends, and newer kernels its context switches too:
+ * where the record of a group's end has any, queries have all of them. thread_sums.c leans on this. */
+static void group_has_all_switches_of_finished_threads_or_none(void **state)
+{
+	struct taskstats_client *client = open_client();
+	struct child child = child_start(sleep_in_threads, NULL);
+	struct task_figures alive, end;
+	struct found_exit exit;
+	struct rusage truth;
+
+	(void)state;
+	child_wait_pause(&child);
+	assert_int_equal(taskstats_query_group(client, child.pid, &alive), 0);
+	child_continue(&child);
+	child_reap(&child, &truth);
+	exit = read_exit(client, child.pid);
+	taskstats_close(client);
+	assert_true(exit.found && exit.message.has_group);
+	end = exit.message.group_figures;
+	print_message("%lu alive, %lu at the end, of %ld\n", alive.voluntary_switches,
+		      end.voluntary_switches, truth.ru_nvcsw);
+	if (end.voluntary_switches + end.involuntary_switches == 0) {
+		assert_true(alive.voluntary_switches < SLEEPERS * SLEEPS);
+	} else {
+		assert_in_range(alive.voluntary_switches, SLEEPERS * SLEEPS, truth.ru_nvcsw);
+		assert_in_range(end.voluntary_switches, SLEEPERS * SLEEPS, truth.ru_nvcsw);
+	}
+}
+
+struct adding {
+	struct thread_sums *sums;
+	pid_t group;
+	struct taskstats_message last;
+};
+
+static void on_record_to_add(const struct taskstats_message *message, void *userdata)
+{
+	struct adding *adding = userdata;
+	struct taskstats_message added = *message;
+
+	thread_sums_add(adding->sums, &added, clock_now_ns());
+	if (added.has_group && added.group == adding->group)
+		adding->last = added;
+}
+
+/* Every thread leaves a record with its group, and they add up to what wait4(2) tells of all. */
+static void records_of_threads_add_up(void **state)
+{
+	struct taskstats_client *client = open_client();
+	struct adding adding = {0};
+	const struct task_figures *sum = &adding.last.group_figures;
+	struct child child;
+	struct rusage truth;
+	int r;
+
+	(void)state;
+	assert_int_equal(thread_sums_new(64, clock_now_ns(), &adding.sums), 0);
+	child = child_start(sleep_in_threads, NULL);
+	adding.group = child.pid;
+	child_wait_pause(&child);
+	child_continue(&child);
+	child_reap(&child, &truth);
+	do
+		r = taskstats_read_exits(client, 1024, on_record_to_add, &adding);
+	while (r == 1);
+	assert_int_equal(r, 0);
+	thread_sums_free(adding.sums);
+	taskstats_close(client);
+	assert_true(adding.last.has_group);
+	if (adding.last.task_figures.version < 12) {
+		print_message("skipped: no group in the records before Linux 5.19\n");
+		skip();
+	}
+	assert_true(adding.last.is_whole);
+	print_message("faults %lu of %ld, switches %lu + %lu of %ld + %ld\n", sum->minor_faults,
+		      truth.ru_minflt, sum->voluntary_switches, sum->involuntary_switches,
+		      truth.ru_nvcsw, truth.ru_nivcsw);
+	assert_in_range(sum->minor_faults, SLEEPERS * PAGES, (uint64_t)truth.ru_minflt);
+	assert_true((uint64_t)truth.ru_minflt - sum->minor_faults <= 5 * SLEEPERS);
+	assert_in_range(sum->voluntary_switches, SLEEPERS * SLEEPS, (uint64_t)truth.ru_nvcsw);
+	assert_true((uint64_t)truth.ru_nvcsw - sum->voluntary_switches <= 3 * SLEEPERS);
+}
+
 static void age_of_a_task_tells_its_start(void **state)
 {
 	struct taskstats_client *client = open_client();
@@ -350,6 +466,8 @@ int main(void)
 		cmocka_unit_test(exit_record_is_there_before_the_parent_knows),
 		cmocka_unit_test(exit_records_come_from_within_a_namespace),
 		cmocka_unit_test(group_exit_record_comes_with_the_last_thread),
+		cmocka_unit_test(group_has_all_switches_of_finished_threads_or_none),
+		cmocka_unit_test(records_of_threads_add_up),
 		cmocka_unit_test(age_of_a_task_tells_its_start),
 		cmocka_unit_test(k4_delays_count_only_for_tasks_made_while_it_is_on),
 	};

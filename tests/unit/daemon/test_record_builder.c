@@ -329,6 +329,17 @@ static void process_tells_what_it_used_in_the_interval(void **state)
 	assert_false(record.parts & RECORD_END(RECORD_SRC, END_MEMORY));
 	assert_false(record.parts & RECORD_END(RECORD_SRC, END_IOWAIT));
 
+	/* Nor where threads that ended before it are missing now. */
+	interval.base_totals.has_switches = true;
+	interval.totals.voluntary_switches = 4;
+	interval.totals.switches_since_ns = START + 1;
+	record_builder_build_process(&interval, &process, 0, &record);
+	assert_false(record.parts & RECORD_LIFE(LIFE_SWITCHES));
+	interval.totals.switches_since_ns = START;
+	record_builder_build_process(&interval, &process, 0, &record);
+	assert_true(record.parts & RECORD_LIFE(LIFE_SWITCHES));
+	assert_int_equal(record.life.voluntary_switches, 4);
+
 	interval.totals.wait_status = 9;
 	interval.network = (struct network_counters){.flows = 3};
 	interval.totals.user_parts = interval.totals.system_parts = 0;
