@@ -318,6 +318,8 @@ static const struct statistic rows[] = {
 	REPORTER(late, "reported_late", COUNTER,
 		 "Flows that came after the last record of their process."),
 	REPORTER(refused, "refused", LOSS, "Processes that there was no room to report."),
+	REPORTER(unconfirmed, "ends_unconfirmed", COUNTER,
+		 "Ends that were not told: a thread's, or not known to be a process's."),
 
 	CGROUPS(cgroups, GAUGE, "Control groups that are kept."),
 	CGROUPS(ids_resolved, COUNTER, "Control groups of sockets that were found."),

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "process/identity.h"
 #include "process/inspect.h"
 #include "process/network_use.h"
 #include "process/totals.h"
@@ -20,6 +21,8 @@
 #define PAUSE_NS  (20 * NS_PER_MS)
 #define WALK_NS	  NS_PER_SEC
 #define SETTLE_NS NS_PER_SEC
+/* So far may the wall clock be slewed; beyond that it was set. */
+#define STEP_NS ((int64_t)NS_PER_SEC)
 /* A trace of a process and its exit record tell of the same life when they differ by less. */
 #define SAME_LIFE_NS (20 * NS_PER_MS)
 
@@ -39,7 +42,9 @@ struct life {
 	struct flow_end base;
 	struct process_totals base_totals;
 	struct network_counters base_network;
-	uint64_t start_ms; /* stays, whatever becomes of the wall clock */
+	/* Stays, as long as the wall clock is not set: a process is told apart by it. */
+	uint64_t start_ms;
+	int64_t wall_offset_ns; /* by which that was found */
 	uint64_t due_ns;
 	uint32_t records;
 	bool has_ended;
@@ -93,24 +98,41 @@ static uint64_t make_id(const struct process_identity *identity)
 	return RECORD_PROCESS | identity->id.start_ticks << 22 | (uint32_t)identity->id.pid;
 }
 
-/* Of a process that was gone when it was first seen only about when; trace knows exactly. */
-static void correct_times(const struct process_reporter *reporter, const struct life *life,
-			  struct process_identity *identity, struct record_interval *interval)
+/* What trace tells of the same life; of its end a moment after the exit record. */
+static bool find_traced(const struct process_reporter *reporter,
+			const struct process_identity *identity, uint64_t end_ns,
+			struct attribution_life *ret)
+{
+	uint64_t lived_ns = end_ns - identity->start_ns, traced_ns;
+
+	if (!reporter->options.attribution ||
+	    !attribution_find_life(reporter->options.attribution, identity->id.pid,
+				   end_ns + SAME_LIFE_NS, ret) ||
+	    ret->end_ns < ret->start_ns)
+		return false;
+	traced_ns = ret->end_ns - ret->start_ns;
+	return traced_ns <= lived_ns + SAME_LIFE_NS && traced_ns + SAME_LIFE_NS >= lived_ns;
+}
+
+/* Of a process that was gone when it was first seen only about when it lived is known, and no executable;
+ * trace knows. */
+static void correct_late(const struct process_reporter *reporter, const struct life *life,
+			 struct process_identity *identity, char name[IDENTITY_NAME_SIZE],
+			 struct record_interval *interval, struct record_process *process)
 {
 	struct attribution_life traced;
-	uint64_t lived_ns = interval->end_ns - identity->start_ns;
 
-	if (!reporter->options.attribution || life->records > 0 ||
-	    !process_is_late(life->process) ||
-	    !attribution_find_life(reporter->options.attribution, identity->id.pid,
-				   interval->end_ns, &traced))
-		return;
-	if (traced.end_ns < traced.start_ns || traced.end_ns > interval->end_ns ||
-	    traced.end_ns - traced.start_ns > lived_ns + SAME_LIFE_NS ||
-	    traced.end_ns - traced.start_ns + SAME_LIFE_NS < lived_ns)
+	if (life->records > 0 || !process_is_late(life->process) ||
+	    !find_traced(reporter, identity, interval->end_ns, &traced))
 		return;
 	identity->start_ns = interval->base.base_ns = traced.start_ns;
-	interval->end_ns = traced.end_ns;
+	interval->end_ns = process->usage.taken_ns = traced.end_ns;
+	if (identity->has_executable || !traced.executable || traced.executable[0] != '/')
+		return;
+	identity->executable = traced.executable;
+	identity->has_executable = true;
+	identity_complete_name(identity->name, traced.executable, name);
+	identity->name = name;
 }
 
 static void hand_over(struct process_reporter *reporter, const struct flow_record *record)
@@ -123,6 +145,19 @@ static void hand_over(struct process_reporter *reporter, const struct flow_recor
 static uint64_t to_epoch_ms(uint64_t ns, int64_t wall_offset_ns)
 {
 	return (uint64_t)((int64_t)ns + wall_offset_ns) / NS_PER_MS;
+}
+
+/* Where the clock was set the start is told by what it shows now, as all other times are: a process must
+ * not end before it began. */
+static void set_start(struct life *life, const struct process_identity *identity,
+		      int64_t wall_offset_ns)
+{
+	int64_t step_ns = wall_offset_ns - life->wall_offset_ns;
+
+	if (life->start_ms && step_ns < STEP_NS && step_ns > -STEP_NS)
+		return;
+	life->start_ms = to_epoch_ms(identity->start_ns, wall_offset_ns);
+	life->wall_offset_ns = wall_offset_ns;
 }
 
 static void describe(const struct process_reporter *reporter, const struct life *life,
@@ -142,6 +177,7 @@ static void report(struct process_reporter *reporter, struct life *life,
 {
 	struct process_identity identity;
 	struct flow_record record;
+	char name[IDENTITY_NAME_SIZE];
 	int64_t wall_offset_ns = clock_wall_offset_ns();
 
 	describe(reporter, life, process);
@@ -153,9 +189,8 @@ static void report(struct process_reporter *reporter, struct life *life,
 	interval->base_totals = life->base_totals;
 	interval->base_network = life->base_network;
 	interval->network = process_get_network(life->process)->total;
-	correct_times(reporter, life, &identity, interval);
-	if (!life->start_ms)
-		life->start_ms = to_epoch_ms(identity.start_ns, wall_offset_ns);
+	correct_late(reporter, life, &identity, name, interval, process);
+	set_start(life, &identity, wall_offset_ns);
 	interval->start_ms = life->start_ms;
 	record_builder_build_process(interval, process, wall_offset_ns, &record);
 	hand_over(reporter, &record);
@@ -227,7 +262,7 @@ static struct life *begin_life(struct process_reporter *reporter, struct process
 
 	if (is_kernel_thread(reporter, process_get_identity(process)))
 		return NULL;
-	if (reporter->counters.processes < MAX_LIVES)
+	if (reporter->counters.processes < reporter->options.most)
 		life = calloc(1, sizeof(*life));
 	if (!life) {
 		reporter->counters.refused++;
@@ -246,7 +281,15 @@ static void on_gone(void *userdata, struct process *process)
 	struct process_reporter *reporter = userdata;
 	struct life *life = process_get_owner(process);
 	uint64_t now_ns = clock_now_ns();
+	struct attribution_life traced;
 
+	/* Trace tells of processes alone. */
+	if (!life && process_may_be_thread(process) &&
+	    !find_traced(reporter, process_get_identity(process), process_get_end_ns(process),
+			 &traced)) {
+		reporter->counters.unconfirmed += reporter->options.all;
+		return;
+	}
 	if (!life && reporter->options.all) {
 		life = begin_life(reporter, process);
 		if (life)
@@ -385,18 +428,25 @@ static bool report_due(struct process_reporter *reporter, uint64_t now_ns)
 	return true;
 }
 
+uint64_t process_reporter_run(struct process_reporter *reporter, uint64_t now_ns)
+{
+	bool is_done = true;
+
+	if (reporter->options.all)
+		is_done = process_table_tell_ends(reporter->options.processes, now_ns,
+						  RECORDS_A_TURN);
+	look_around(reporter, now_ns);
+	is_done &= report_ended(reporter, now_ns);
+	is_done &= report_due(reporter, now_ns);
+	is_done &= !reporter->is_walking;
+	return now_ns + (is_done ? TURN_NS : PAUSE_NS);
+}
+
 static void on_turn(void *userdata, uint64_t now_ns)
 {
 	struct process_reporter *reporter = userdata;
-	bool is_done;
 
-	if (reporter->options.all)
-		process_table_tell_ends(reporter->options.processes, now_ns, RECORDS_A_TURN);
-	look_around(reporter, now_ns);
-	is_done = report_ended(reporter, now_ns);
-	is_done &= report_due(reporter, now_ns);
-	is_done &= !reporter->is_walking;
-	loop_source_set_time(reporter->timer, now_ns + (is_done ? TURN_NS : PAUSE_NS));
+	loop_source_set_time(reporter->timer, process_reporter_run(reporter, now_ns));
 }
 
 void process_reporter_flush(struct process_reporter *reporter)
@@ -441,6 +491,8 @@ int process_reporter_new(const struct process_reporter_options *options,
 	if (!reporter)
 		return -ENOMEM;
 	reporter->options = *options;
+	if (!options->most)
+		reporter->options.most = MAX_LIVES;
 	list_init(&reporter->running);
 	list_init(&reporter->ended);
 	reporter->since_ns = now_ns;

@@ -27,7 +27,8 @@ struct process_reporter_options {
 	const struct attribution *attribution; /* asked for exact times; NULL: not */
 	const struct exporter_set *exporters;  /* all borrowed */
 	uint64_t interval_ns;
-	bool all; /* not only networked ones; the table has to have tell_all_ends */
+	uint64_t most; /* processes that have records at a time; 0: 2^18 */
+	bool all;      /* not only networked ones; the table has to have tell_all_ends */
 	bool report_start;
 };
 
@@ -35,7 +36,10 @@ struct process_reporter_counters {
 	uint64_t records;   /* handed to the exporters */
 	uint64_t processes; /* now */
 	uint64_t late;	    /* flows whose process had been reported as ended already */
-	uint64_t refused;   /* processes, for want of memory or beyond 2^18 of them */
+	uint64_t refused;   /* processes, for want of memory or beyond the most */
+	/* Ends that trace did not confirm to be those of a process: before Linux 5.19 they may be a
+	 * thread's, and then are not told. */
+	uint64_t unconfirmed;
 };
 
 /* 0 or a negative errno. Takes over the table's on_gone. */
@@ -46,6 +50,9 @@ void process_reporter_free(struct process_reporter *reporter);
 
 /* The process, which the caller holds, has a flow. Accepts NULL. */
 void process_reporter_note(struct process_reporter *reporter, struct process *process);
+
+/* What a turn does; called by the loop's timer. Returns when the next is due. */
+uint64_t process_reporter_run(struct process_reporter *reporter, uint64_t now_ns);
 
 /* The end of the program: reports all that there are. Accepts NULL. */
 void process_reporter_flush(struct process_reporter *reporter);

@@ -481,7 +481,7 @@ bool attribution_find_life(const struct attribution *attribution, pid_t pid, uin
 
 	if (!process || process->start_ns == 0 || process->exit_ns > when_ns)
 		return false;
-	*ret = (struct attribution_life){process->start_ns, process->exit_ns};
+	*ret = (struct attribution_life){process->start_ns, process->exit_ns, process->executable};
 	return true;
 }
 

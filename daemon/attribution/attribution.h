@@ -83,6 +83,9 @@ void attribution_expire(struct attribution *attribution, uint64_t now_ns);
 /* When a process began and ended, monotonic. */
 struct attribution_life {
 	uint64_t start_ns, end_ns;
+	/* What it executed last, as execve(2) was given it: a script's own path, and a link as it is.
+	 * Borrowed until trace tells more; NULL: not known. */
+	const char *executable;
 };
 
 /* What trace told of the last process that had ended under "pid" by "when_ns". False: nothing, or not
