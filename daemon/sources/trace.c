@@ -44,6 +44,7 @@ struct trace {
 	struct trace_ports excluded[TRACE_BUSY_COUNT];
 	uint32_t busy_port_rate;
 	bool is_draining;
+	bool lacks_ring; /* a CPU is online whose ring could not be opened */
 };
 
 DEFINE_CLEANUP(struct trace *, trace_free);
@@ -136,10 +137,12 @@ static void scan_cpus(struct trace *trace, uint64_t now_ns)
 	size_t before = trace->inputs_count;
 	int opened = trace_rings_scan(trace->rings);
 
-	if (opened > 0) {
+	if (opened > 0)
 		trace->counters.rings_reopened += (uint64_t)opened;
-		tell_lost(trace, trace->scanned_ns, now_ns);
-	}
+	/* What a CPU does without a ring is unknown; also where it gets none now. */
+	trace->lacks_ring = opened < 0;
+	if (opened != 0)
+		tell_lost(trace, trace->scanned_ns, clock_now_ns());
 	/* Rings may have changed places, also where their number is the same. */
 	if (opened != 0 || trace_rings_get_count(trace->rings) != before) {
 		trace->inputs_count = 0;
@@ -238,7 +241,7 @@ static void on_timer(void *userdata, uint64_t now_ns)
 	struct trace *trace = userdata;
 
 	trace_drain(trace);
-	if (now_ns - trace->scanned_ns >= scan_interval_ns)
+	if (trace->lacks_ring || now_ns - trace->scanned_ns >= scan_interval_ns)
 		scan_cpus(trace, now_ns);
 	review_ports(trace, now_ns);
 	loop_source_set_time(trace->timer, now_ns + drain_interval_ns);
