@@ -8,9 +8,3 @@ uint64_t exporter_counters_sum_dropped(const struct exporter_counters *counters)
 	       counters->dropped_too_large + counters->dropped_refused +
 	       counters->dropped_no_memory + counters->dropped_spool;
 }
-
-void exporter_counters_update_waiting(struct exporter_counters *counters)
-{
-	counters->waiting_records = counters->accepted_records - counters->sent_records -
-				    exporter_counters_sum_dropped(counters);
-}

@@ -13,7 +13,8 @@ struct exporter_counters {
 	uint64_t accepted_records;
 	/* Sent: as far as the collector's side tells (export/delivery.h). */
 	uint64_t sent_records, sent_messages, sent_bytes;
-	uint64_t waiting_records;     /* in memory or in the spool */
+	/* In memory or in the spool, counted there: not worked out from the others. */
+	uint64_t waiting_records;
 	uint64_t spooled_records;     /* of these, in the spool on disk */
 	uint64_t recovered_records;   /* accepted: found in the spool at the start */
 	uint64_t dropped_queue_full;  /* oldest first */
@@ -31,7 +32,5 @@ struct exporter_counters {
 	uint64_t retried_records;    /* given once already, and then again */
 };
 
-/* Whatever has no fate yet waits: to be called when another counter has changed. */
-void exporter_counters_update_waiting(struct exporter_counters *counters);
 /* The sum of all that begin with dropped_. */
 uint64_t exporter_counters_sum_dropped(const struct exporter_counters *counters);

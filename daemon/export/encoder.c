@@ -45,6 +45,11 @@ void encoder_finish(struct encoder *encoder)
 	encoder->ops->finish(encoder);
 }
 
+uint32_t encoder_count_unfinished(const struct encoder *encoder)
+{
+	return encoder->ops->count_unfinished(encoder);
+}
+
 void encoder_begin_session(struct encoder *encoder)
 {
 	if (encoder->ops->begin_session)

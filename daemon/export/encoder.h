@@ -36,6 +36,7 @@ struct encoder_options {
 struct encoder_ops {
 	void (*add)(struct encoder *encoder, const struct flow_record *record);
 	void (*finish)(struct encoder *encoder);
+	uint32_t (*count_unfinished)(const struct encoder *encoder);
 	void (*free)(struct encoder *encoder);
 	/* May be NULL. */
 	void (*begin_session)(struct encoder *encoder);
@@ -58,6 +59,8 @@ void encoder_free(struct encoder *encoder);
 
 void encoder_add(struct encoder *encoder, const struct flow_record *record);
 void encoder_finish(struct encoder *encoder);
+/* Records that were added and are in no emitted chunk. */
+uint32_t encoder_count_unfinished(const struct encoder *encoder);
 /* A connection begins: emits its preamble, all templates. */
 void encoder_begin_session(struct encoder *encoder);
 /* The collector may lack templates: they come with one of the next messages. */

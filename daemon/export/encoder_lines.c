@@ -73,6 +73,13 @@ static void lines_finish(struct encoder *encoder)
 		encoder->options.emit(encoder->options.userdata, steal_pointer(&self->chunk));
 }
 
+static uint32_t lines_count_unfinished(const struct encoder *encoder)
+{
+	const struct encoder_lines *self = (const struct encoder_lines *)encoder;
+
+	return self->chunk ? self->chunk->records : 0;
+}
+
 static void add_document(struct encoder_lines *self, const struct flow_record *record,
 			 size_t before)
 {
@@ -138,8 +145,10 @@ static void lines_free(struct encoder *encoder)
 
 int encoder_lines_new(const struct encoder_options *options, struct encoder **ret)
 {
-	static const struct encoder_ops ops = {
-		.add = lines_add, .finish = lines_finish, .free = lines_free};
+	static const struct encoder_ops ops = {.add = lines_add,
+					       .finish = lines_finish,
+					       .count_unfinished = lines_count_unfinished,
+					       .free = lines_free};
 	struct encoder_lines *self = calloc(1, sizeof(*self));
 
 	if (!self)

@@ -129,6 +129,11 @@ static void messages_finish(struct encoder *encoder)
 	wire_writer_finish(self->writer, &now);
 }
 
+static uint32_t messages_count_unfinished(const struct encoder *encoder)
+{
+	return wire_writer_count_records(((const struct encoder_messages *)encoder)->writer);
+}
+
 /* A connection loses nothing: strip() keeps its templates. */
 static void messages_resend_templates(struct encoder *encoder)
 {
@@ -197,6 +202,7 @@ int encoder_messages_new(const struct encoder_options *options, struct encoder *
 {
 	static const struct encoder_ops ops = {.add = messages_add,
 					       .finish = messages_finish,
+					       .count_unfinished = messages_count_unfinished,
 					       .resend_templates = messages_resend_templates,
 					       .begin_session = messages_begin_session,
 					       .stamp = messages_stamp,

@@ -139,7 +139,14 @@ static void on_timer(void *userdata, unused uint64_t now_ns)
 
 	exporter->is_armed = false;
 	encoder_finish(exporter->encoder);
-	exporter_counters_update_waiting(exporter->counters);
+	outbox_update_waiting(exporter->outbox);
+}
+
+static uint64_t count_unfinished(void *userdata)
+{
+	const struct exporter *exporter = userdata;
+
+	return exporter->encoder ? encoder_count_unfinished(exporter->encoder) : 0;
 }
 
 static int open_outbox(struct exporter *exporter)
@@ -147,6 +154,7 @@ static int open_outbox(struct exporter *exporter)
 	struct outbox_options options = {.config = exporter->config,
 					 .loop = exporter->context.loop,
 					 .pool = &exporter->pool,
+					 .count_unfinished = count_unfinished,
 					 .on_session = on_session,
 					 .on_gap = on_gap,
 					 .stamp = stamp,
@@ -219,7 +227,7 @@ static void finish_all(struct exporter *exporter)
 {
 	exporter_flush(exporter);
 	outbox_finish_all(exporter->outbox, clock_now_ns() + LAST_WAIT_NS);
-	exporter_counters_update_waiting(exporter->counters);
+	outbox_update_waiting(exporter->outbox);
 	if (exporter->counters->waiting_records > 0 && exporter->config->spool)
 		log_notice("%s: %llu records wait for the next start", exporter_get_name(exporter),
 			   (unsigned long long)exporter->counters->waiting_records);
@@ -235,7 +243,7 @@ void exporter_free(struct exporter *exporter)
 	if (exporter->timer)
 		finish_all(exporter);
 	loop_source_free(exporter->timer);
-	encoder_free(exporter->encoder);
+	encoder_free(steal_pointer(&exporter->encoder));
 	outbox_free(exporter->outbox);
 	chunk_pool_fini(&exporter->pool);
 	if (exporter->config)
@@ -261,7 +269,7 @@ void exporter_export(struct exporter *exporter, const struct flow_record *record
 		return;
 	}
 	encoder_add(exporter->encoder, record);
-	exporter_counters_update_waiting(exporter->counters);
+	outbox_update_waiting(exporter->outbox);
 	if (exporter->is_armed || exporter->counters->waiting_records == 0)
 		return;
 	exporter->is_armed =
@@ -272,7 +280,7 @@ void exporter_flush(struct exporter *exporter)
 {
 	encoder_finish(exporter->encoder);
 	outbox_flush(exporter->outbox);
-	exporter_counters_update_waiting(exporter->counters);
+	outbox_update_waiting(exporter->outbox);
 }
 
 void exporter_reopen(struct exporter *exporter)

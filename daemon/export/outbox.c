@@ -34,6 +34,15 @@ struct outbox {
 
 DEFINE_CLEANUP(struct outbox *, outbox_free);
 
+void outbox_update_waiting(struct outbox *outbox)
+{
+	const struct outbox_options *options = &outbox->options;
+
+	outbox->counters.waiting_records =
+		outbox->records + (outbox->spool ? spool_count_unread(outbox->spool) : 0) +
+		(options->count_unfinished ? options->count_unfinished(options->userdata) : 0);
+}
+
 static struct chunk *chunk_of(struct list_node *node)
 {
 	return container_of(node, struct chunk, node);
@@ -69,7 +78,6 @@ static void lose(struct outbox *outbox, const struct chunk *chunk, uint64_t reco
 	if (records == 0 && chunk->records > 0)
 		return;
 	*counter += records;
-	exporter_counters_update_waiting(&outbox->counters);
 	if (records == chunk->records)
 		outbox_count_lost_flows(outbox, chunk->packets, chunk->octets);
 	if (outbox->options.on_gap && !outbox->is_closed)
@@ -125,7 +133,7 @@ static void on_finished(void *userdata, struct chunk *chunk, const struct delive
 	if (outcome->refused)
 		lose(outbox, chunk, outcome->refused, &counters->dropped_refused);
 	discard(outbox, chunk);
-	exporter_counters_update_waiting(counters);
+	outbox_update_waiting(outbox);
 }
 
 static void on_returned(void *userdata, struct chunk *chunk, uint32_t sent)
@@ -144,7 +152,7 @@ static void on_returned(void *userdata, struct chunk *chunk, uint32_t sent)
 	insert_waiting(outbox, chunk);
 	if (chunk->spool_at != CHUNK_NOT_SPOOLED)
 		update_done(outbox);
-	exporter_counters_update_waiting(&outbox->counters);
+	outbox_update_waiting(outbox);
 }
 
 /* The records of a session's message go, its templates stay: later ones need them. */
@@ -318,6 +326,7 @@ static void on_closed(void *userdata)
 	outbox->is_closed = true;
 	if (!outbox->is_pumping)
 		drop_all(outbox);
+	outbox_update_waiting(outbox);
 }
 
 /* What the last run left is accepted once more. */
@@ -336,7 +345,7 @@ static int open_spool(struct outbox *outbox)
 	records = spool_count_unread(outbox->spool);
 	outbox->counters.accepted_records = outbox->counters.recovered_records = records;
 	outbox->counters.spooled_records = records;
-	exporter_counters_update_waiting(&outbox->counters);
+	outbox_update_waiting(outbox);
 	if (records > 0)
 		log_notice("%s: %" PRIu64 " records wait on disk since the last run", config->name,
 			   records);
@@ -394,7 +403,7 @@ void outbox_add(struct outbox *outbox, struct chunk *chunk)
 {
 	if (outbox->spool && !chunk->is_preamble && !store(outbox, chunk)) {
 		pump(outbox);
-		exporter_counters_update_waiting(&outbox->counters);
+		outbox_update_waiting(outbox);
 		return;
 	}
 	chunk->order = chunk->is_preamble ? outbox->next_preamble++ : outbox->next_order++;
@@ -402,7 +411,7 @@ void outbox_add(struct outbox *outbox, struct chunk *chunk)
 	insert_waiting(outbox, chunk);
 	pump(outbox);
 	enforce_bound(outbox);
-	exporter_counters_update_waiting(&outbox->counters);
+	outbox_update_waiting(outbox);
 }
 
 void outbox_take_waiting(struct outbox *outbox, struct outbox *from)
@@ -416,7 +425,7 @@ void outbox_take_waiting(struct outbox *outbox, struct outbox *from)
 		outbox->counters.accepted_records += chunk->records;
 		outbox_add(outbox, chunk);
 	}
-	exporter_counters_update_waiting(&from->counters);
+	outbox_update_waiting(from);
 }
 
 void outbox_flush(struct outbox *outbox)

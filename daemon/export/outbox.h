@@ -20,6 +20,8 @@ struct outbox_options {
 	/* encoder_stamp() and encoder_strip(), for deliveries with sessions. May be NULL. */
 	void (*stamp)(void *userdata, struct chunk *chunk, uint32_t sequence);
 	bool (*strip)(void *userdata, struct chunk *chunk);
+	/* Records that are in no chunk yet. May be NULL. */
+	uint64_t (*count_unfinished)(void *userdata);
 	/* The collector may lack templates. May be NULL. */
 	void (*on_gap)(void *userdata);
 	void *userdata;
@@ -50,3 +52,5 @@ struct exporter_counters *outbox_get_counters(struct outbox *outbox);
 struct delivery *outbox_get_delivery(struct outbox *outbox);
 /* Records in chunks: waiting, or on their way. */
 uint64_t outbox_count_records(const struct outbox *outbox);
+/* Counts all that waits into the counters: where a record came or went that is in no chunk. */
+void outbox_update_waiting(struct outbox *outbox);

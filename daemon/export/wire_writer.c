@@ -142,19 +142,27 @@ void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now)
 		.octets = writer->octets,
 	};
 
-	if (message.records + message.templates + writer->options_records +
-		    writer->options_templates >
-	    0) {
+	bool is_empty = message.records + message.templates + writer->options_records +
+				writer->options_templates ==
+			0;
+
+	if (!is_empty) {
 		close_set(writer);
 		writer->format->encode_header(writer, now);
 		message.length = writer->length;
 		writer->messages_since_templates++;
-		writer->on_message(writer->userdata, &message);
 	}
 	writer->length = writer->set_at = 0;
 	writer->records = writer->templates = 0;
 	writer->options_records = writer->options_templates = 0;
 	writer->packets = writer->octets = 0;
+	if (!is_empty)
+		writer->on_message(writer->userdata, &message);
+}
+
+uint32_t wire_writer_count_records(const struct wire_writer *writer)
+{
+	return writer->records;
 }
 
 static bool add_template(struct wire_writer *writer, struct template *template)

@@ -66,6 +66,9 @@ int wire_writer_add(struct wire_writer *writer, const struct flow_record *record
 /* Finishes the message in work, if there is one. */
 void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now);
 
+/* Records in the message in work; none of them while it is told of. */
+uint32_t wire_writer_count_records(const struct wire_writer *writer);
+
 /* The next message begins with all templates: the collector may have missed some. */
 void wire_writer_resend_templates(struct wire_writer *writer);
 /* For a connection that begins: finishes the message in work, then makes messages of all templates

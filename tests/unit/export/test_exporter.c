@@ -60,8 +60,7 @@ static void check_sum(const struct exporter *exporter)
 
 	assert_int_equal(counters->accepted_records,
 			 counters->sent_records + counters->waiting_records +
-				 counters->dropped_queue_full + counters->dropped_unreachable +
-				 counters->dropped_too_large + counters->dropped_no_memory);
+				 exporter_counters_sum_dropped(counters));
 }
 
 static void export_many(struct fixture *fixture, unsigned count)
