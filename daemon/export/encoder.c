@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/hash.h"
 #include "base/macros.h"
 
 static int (*const kinds[])(const struct encoder_options *options, struct encoder **ret) = {
@@ -15,6 +16,20 @@ static int (*const kinds[])(const struct encoder_options *options, struct encode
 	[CONFIG_EXPORTER_NETFLOW9] = encoder_messages_new,
 	[CONFIG_EXPORTER_IPFIX] = encoder_messages_new,
 };
+
+uint64_t encoder_find_format(const struct config_exporter *config, bool with_documents)
+{
+	uint64_t format = hash_u64(with_documents, config->schema);
+
+	switch (config->type) {
+	case CONFIG_EXPORTER_JSON:
+	case CONFIG_EXPORTER_ELASTICSEARCH:
+	case CONFIG_EXPORTER_KAFKA:
+		return format;
+	default:
+		return hash_u64(format, config->type + 1);
+	}
+}
 
 int encoder_new(const struct encoder_options *options, struct encoder **ret)
 {

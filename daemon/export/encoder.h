@@ -51,6 +51,10 @@ struct encoder {
 	struct encoder_options options;
 };
 
+/* Stands for what a chunk's bytes (and documents) mean: where it is the same, one exporter's chunks
+ * can be sent by another one, also by one of a later run. */
+uint64_t encoder_find_format(const struct config_exporter *config, bool with_documents);
+
 /* 0; -EOPNOTSUPP: there is no encoder for the type; -EINVAL: a wrong template, and the reason is in
  * the log; -ENOMEM. */
 int encoder_new(const struct encoder_options *options, struct encoder **ret);

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "export/encoder.h"
 #include "export/spool.h"
 #include "runtime/log.h"
 
@@ -211,9 +212,13 @@ static int submit(struct outbox *outbox, struct chunk *chunk)
 /* The next chunk from disk, where there is one. */
 static struct chunk *load(struct outbox *outbox)
 {
-	struct chunk *chunk;
+	struct chunk *chunk = NULL;
 
-	if (!outbox->spool || spool_read(outbox->spool, outbox->options.pool, &chunk) != 0)
+	if (!outbox->spool)
+		return NULL;
+	(void)spool_read(outbox->spool, outbox->options.pool, &chunk);
+	outbox->counters.dropped_spool += spool_take_lost(outbox->spool);
+	if (!chunk)
 		return NULL;
 	chunk->order = outbox->next_order++;
 	outbox->records += chunk->records;
@@ -333,17 +338,23 @@ static void on_closed(void *userdata)
 static int open_spool(struct outbox *outbox)
 {
 	const struct config_exporter *config = outbox->options.config;
-	uint64_t records;
+	struct spool_options options = {
+		.directory = config->spool,
+		.name = config->name,
+		.max_bytes = config->spool_max_bytes,
+		.format = encoder_find_format(config, outbox->delivery->ops->wants_documents)};
+	uint64_t records, lost;
 	int r;
 
 	if (!config->spool)
 		return 0;
-	r = spool_open(config->spool, config->name ? config->name : "exporter",
-		       config->spool_max_bytes, &outbox->spool);
+	r = spool_open(&options, &outbox->spool);
 	if (r < 0)
 		return r;
 	records = spool_count_unread(outbox->spool);
-	outbox->counters.accepted_records = outbox->counters.recovered_records = records;
+	lost = spool_take_lost(outbox->spool);
+	outbox->counters.accepted_records = outbox->counters.recovered_records = records + lost;
+	outbox->counters.dropped_spool = lost;
 	outbox->counters.spooled_records = records;
 	outbox_update_waiting(outbox);
 	if (records > 0)
@@ -371,15 +382,14 @@ int outbox_new(const struct outbox_options *options, struct outbox **ret)
 	outbox->next_order = FIRST_ORDER;
 	list_init(&outbox->waiting);
 	list_init(&outbox->flying);
-	r = open_spool(outbox);
-	if (r < 0)
-		return r;
 	r = delivery_open(&(struct delivery_options){.config = options->config,
 						     .loop = options->loop,
 						     .counters = &outbox->counters,
 						     .events = &events,
 						     .userdata = outbox},
 			  &outbox->delivery);
+	if (r == 0)
+		r = open_spool(outbox);
 	if (r < 0)
 		return r;
 	*ret = steal_pointer(&outbox);

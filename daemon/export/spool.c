@@ -2,7 +2,12 @@
 
 /* A place is a number of bytes since the beginning of the spool, over all its files: the file
  * START (16 hexadecimal digits) holds the places from START on. The file "done" tells how far all is
- * sent. */
+ * sent.
+ *
+ * An entry's head has a checksum of its own: with it alone the entry can be stepped over. Where a head
+ * is damaged, the next one is looked for. How many records damage has cost is known when a file has
+ * been read to its end: those that were written to it, or found whole at the start, and did not come
+ * out. */
 
 #define LOG_MODULE "export"
 
@@ -25,12 +30,13 @@
 #include "runtime/log.h"
 
 enum {
-	MAGIC = 0x70666c31,
+	MAGIC = 0x70666c32,
 	NAME_DIGITS = 16,
 	FILE_MODE = 0600,
 	DIRECTORY_MODE = 0750,
 	FILES_PER_SPOOL = 8,
 	LARGEST_ENTRY = 1 << 28,
+	SEARCH_BLOCK = 16 * 1024,
 };
 
 #define LARGEST_FILE (4ull << 20)
@@ -38,9 +44,11 @@ enum {
 struct entry {
 	uint32_t magic, bytes, documents; /* lengths of what follows */
 	uint32_t records, templates, data_records;
+	uint64_t format;
 	uint64_t packets, octets;
 	uint64_t is_lines;
-	uint64_t checksum; /* of all in front of it and all that follows */
+	uint64_t checksum;	/* of what follows the head */
+	uint64_t head_checksum; /* of all in front of it */
 };
 
 struct done {
@@ -48,13 +56,19 @@ struct done {
 	uint64_t checksum;
 };
 
+struct file {
+	uint64_t start;
+	uint64_t unread; /* records */
+};
+
 struct spool {
 	char *path;		      /* for the log */
 	int directory, done_fd, file; /* file: that is written to, -1: none */
-	uint64_t *starts;	      /* of the files, oldest first */
+	struct file *files;	      /* oldest first */
 	size_t count;
-	uint64_t end, unread_at, max_bytes;
-	uint64_t unread_records;
+	uint64_t end, unread_at, max_bytes, format;
+	uint64_t unread_records, lost_records;
+	bool told_format;
 	struct done done;
 };
 
@@ -65,13 +79,23 @@ static void make_name(uint64_t start, char name[NAME_DIGITS + 1])
 	snprintf(name, NAME_DIGITS + 1, "%016" PRIx64, start);
 }
 
-static uint64_t sum_entry(const struct entry *entry, const void *bytes, const void *documents)
+static uint64_t sum_body(const void *bytes, size_t length, const void *documents,
+			 size_t documents_length)
 {
-	uint64_t sum = hash_bytes(MAGIC, entry, offsetof(struct entry, checksum));
+	uint64_t sum = length ? hash_bytes(MAGIC, bytes, length) : MAGIC;
 
-	if (entry->bytes)
-		sum = hash_bytes(sum, bytes, entry->bytes);
-	return entry->documents ? hash_bytes(sum, documents, entry->documents) : sum;
+	return documents_length ? hash_bytes(sum, documents, documents_length) : sum;
+}
+
+static uint64_t sum_head(const struct entry *entry)
+{
+	return hash_bytes(MAGIC, entry, offsetof(struct entry, head_checksum));
+}
+
+static bool is_head(const struct entry *entry)
+{
+	return entry->magic == MAGIC && entry->bytes <= LARGEST_ENTRY &&
+	       entry->documents <= LARGEST_ENTRY && entry->head_checksum == sum_head(entry);
 }
 
 static size_t entry_length(const struct entry *entry)
@@ -84,31 +108,52 @@ static bool read_at(int fd, void *out, size_t length, uint64_t offset)
 	return pread(fd, out, length, (off_t)offset) == (ssize_t)length;
 }
 
-/* The chunk at the offset, and the bytes it takes. -EBADMSG: there is no whole one. */
-static int read_entry(int fd, uint64_t offset, struct chunk *chunk, size_t *ret_length)
+/* Where the next head is, damaged ones left out; "size" where there is none. */
+static uint64_t find_head(int fd, uint64_t offset, uint64_t size)
 {
-	struct entry entry;
+	uint8_t block[SEARCH_BLOCK];
+	struct entry entry = {.magic = 0};
+	ssize_t length;
+
+	while (offset + sizeof(entry) <= size) {
+		length = pread(fd, block, sizeof(block), (off_t)offset);
+		if (length < (ssize_t)sizeof(entry))
+			break;
+		for (size_t i = 0; i + sizeof(entry) <= (size_t)length; i++) {
+			memcpy(&entry, block + i, sizeof(entry));
+			if (is_head(&entry))
+				return offset + i;
+		}
+		offset += (size_t)length - sizeof(entry) + 1;
+	}
+	return size;
+}
+
+/* 0; ENTRY_DAMAGED, and *ret_entry is its head; -EBADMSG: there is no head here; -ENOMEM. */
+enum { ENTRY_DAMAGED = 1 };
+static int read_entry(int fd, uint64_t offset, struct chunk *chunk, struct entry *ret_entry)
+{
+	struct entry entry = {.magic = 0};
 	uint8_t *bytes, *documents;
 
-	if (!read_at(fd, &entry, sizeof(entry), offset) || entry.magic != MAGIC ||
-	    entry.bytes > LARGEST_ENTRY || entry.documents > LARGEST_ENTRY)
+	if (!read_at(fd, &entry, sizeof(entry), offset) || !is_head(&entry))
 		return -EBADMSG;
 	bytes = buffer_extend(&chunk->bytes, entry.bytes);
 	documents = buffer_extend(&chunk->documents, entry.documents);
 	if (chunk->bytes.failed || chunk->documents.failed)
 		return -ENOMEM;
+	*ret_entry = entry;
 	if (!read_at(fd, bytes, entry.bytes, offset + sizeof(entry)) ||
 	    (entry.documents &&
 	     !read_at(fd, documents, entry.documents, offset + sizeof(entry) + entry.bytes)) ||
-	    sum_entry(&entry, bytes, documents) != entry.checksum)
-		return -EBADMSG;
+	    sum_body(bytes, entry.bytes, documents, entry.documents) != entry.checksum)
+		return ENTRY_DAMAGED;
 	chunk->records = entry.records;
 	chunk->templates = entry.templates;
 	chunk->data_records = entry.data_records;
 	chunk->packets = entry.packets;
 	chunk->octets = entry.octets;
 	chunk->is_lines = entry.is_lines;
-	*ret_length = entry_length(&entry);
 	return 0;
 }
 
@@ -126,23 +171,23 @@ static void remove_first(struct spool *spool)
 {
 	char name[NAME_DIGITS + 1];
 
-	make_name(spool->starts[0], name);
+	make_name(spool->files[0].start, name);
 	if (unlinkat(spool->directory, name, 0) < 0)
 		log_warning("%s/%s: %s", spool->path, name, strerror(errno));
 	spool->count--;
-	memmove(spool->starts, spool->starts + 1, spool->count * sizeof(spool->starts[0]));
+	memmove(spool->files, spool->files + 1, spool->count * sizeof(spool->files[0]));
 	if (spool->count == 0 && spool->file >= 0)
 		close(steal_fd(&spool->file));
 }
 
-static int add_start(struct spool *spool, uint64_t start)
+static int add_file(struct spool *spool, uint64_t start)
 {
-	uint64_t *starts = reallocarray(spool->starts, spool->count + 1, sizeof(spool->starts[0]));
+	struct file *files = reallocarray(spool->files, spool->count + 1, sizeof(spool->files[0]));
 
-	if (!starts)
+	if (!files)
 		return -ENOMEM;
-	spool->starts = starts;
-	starts[spool->count++] = start;
+	spool->files = files;
+	files[spool->count++] = (struct file){.start = start};
 	return 0;
 }
 
@@ -151,9 +196,14 @@ static size_t find_file(const struct spool *spool, uint64_t at)
 {
 	size_t i = 0;
 
-	while (i + 1 < spool->count && spool->starts[i + 1] <= at)
+	while (i + 1 < spool->count && spool->files[i + 1].start <= at)
 		i++;
 	return i;
+}
+
+static uint64_t get_end(const struct spool *spool, size_t index)
+{
+	return index + 1 < spool->count ? spool->files[index + 1].start : spool->end;
 }
 
 static int begin_file(struct spool *spool)
@@ -162,8 +212,8 @@ static int begin_file(struct spool *spool)
 
 	if (fd < 0)
 		return fd;
-	if (spool->count == 0 || spool->starts[spool->count - 1] != spool->end) {
-		int r = add_start(spool, spool->end);
+	if (spool->count == 0 || spool->files[spool->count - 1].start != spool->end) {
+		int r = add_file(spool, spool->end);
 
 		if (r < 0) {
 			close(fd);
@@ -184,6 +234,7 @@ int spool_append(struct spool *spool, struct chunk *chunk)
 			      .records = chunk->records,
 			      .templates = chunk->templates,
 			      .data_records = chunk->data_records,
+			      .format = spool->format,
 			      .packets = chunk->packets,
 			      .octets = chunk->octets,
 			      .is_lines = chunk->is_lines};
@@ -191,7 +242,7 @@ int spool_append(struct spool *spool, struct chunk *chunk)
 				{chunk->bytes.bytes, entry.bytes},
 				{chunk->documents.bytes, entry.documents}};
 	size_t length = entry_length(&entry);
-	uint64_t begin = spool->count ? spool->starts[0] : spool->end;
+	uint64_t begin = spool->count ? spool->files[0].start : spool->end;
 	uint64_t largest = spool->max_bytes / FILES_PER_SPOOL;
 	uint64_t offset;
 	ssize_t written;
@@ -201,12 +252,14 @@ int spool_append(struct spool *spool, struct chunk *chunk)
 		return SPOOL_FULL;
 	if (largest > LARGEST_FILE)
 		largest = LARGEST_FILE;
-	if (spool->file < 0 || spool->end - spool->starts[spool->count - 1] >= largest)
+	if (spool->file < 0 || spool->end - spool->files[spool->count - 1].start >= largest)
 		r = begin_file(spool);
 	if (r < 0)
 		return r;
-	entry.checksum = sum_entry(&entry, chunk->bytes.bytes, chunk->documents.bytes);
-	offset = spool->end - spool->starts[spool->count - 1];
+	entry.checksum =
+		sum_body(chunk->bytes.bytes, entry.bytes, chunk->documents.bytes, entry.documents);
+	entry.head_checksum = sum_head(&entry);
+	offset = spool->end - spool->files[spool->count - 1].start;
 	written = pwritev(spool->file, parts, array_length(parts), (off_t)offset);
 	if (written != (ssize_t)length) {
 		r = written < 0 ? -errno : -ENOSPC;
@@ -216,6 +269,7 @@ int spool_append(struct spool *spool, struct chunk *chunk)
 	chunk->spool_at = spool->end;
 	spool->end += length;
 	spool->unread_records += chunk->records;
+	spool->files[spool->count - 1].unread += chunk->records;
 	return 0;
 }
 
@@ -223,58 +277,114 @@ void spool_skip_unread(struct spool *spool)
 {
 	spool->unread_at = spool->end;
 	spool->unread_records = 0;
+	for (size_t i = 0; i < spool->count; i++)
+		spool->files[i].unread = 0;
 }
 
-/* Of the first chunk that is not done, some records may be. */
-static void take_off_sent(const struct spool *spool, struct chunk *chunk)
+/* Of the first entry that is not done, some records may be. */
+static uint32_t count_sent(const struct spool *spool, uint64_t at, const struct entry *entry)
 {
-	if (chunk->spool_at != spool->done.at || spool->done.begin > chunk->bytes.length ||
-	    spool->done.sent > chunk->records)
-		return;
-	chunk->begin = spool->done.begin;
-	chunk->records -= (uint32_t)spool->done.sent;
-	chunk->sent = (uint32_t)spool->done.sent;
+	if (at != spool->done.at || spool->done.begin > entry->bytes ||
+	    spool->done.sent > entry->records)
+		return 0;
+	return (uint32_t)spool->done.sent;
+}
+
+static void count_out(struct spool *spool, struct file *file, uint64_t records)
+{
+	file->unread -= records;
+	spool->unread_records -= records;
+}
+
+/* Reading goes on at the place: what is left of the files in front of it was damaged. */
+static void go_on_at(struct spool *spool, uint64_t at)
+{
+	uint64_t lost = 0;
+
+	spool->unread_at = at;
+	for (size_t i = 0; i < spool->count && get_end(spool, i) <= at; i++) {
+		lost += spool->files[i].unread;
+		count_out(spool, &spool->files[i], spool->files[i].unread);
+	}
+	if (lost > 0)
+		log_warning("%s: %" PRIu64 " records in it are damaged and left out", spool->path,
+			    lost);
+	spool->lost_records += lost;
+}
+
+static void leave_out_other_format(struct spool *spool, struct file *file, uint32_t records)
+{
+	if (!spool->told_format)
+		log_warning("%s: what is there of another type, schema or template is dropped",
+			    spool->path);
+	spool->told_format = true;
+	count_out(spool, file, records);
+	spool->lost_records += records;
+}
+
+/* The entry at unread_at, and goes on behind it. 0; SPOOL_READ: there is none to be had; -ENOMEM. */
+static int read_next(struct spool *spool, struct chunk *chunk)
+{
+	size_t index = find_file(spool, spool->unread_at);
+	struct file *file = &spool->files[index];
+	uint64_t at = spool->unread_at < file->start ? file->start : spool->unread_at;
+	uint64_t end = get_end(spool, index), next;
+	cleanup_close int fd = open_file(spool, file->start, O_RDONLY);
+	struct entry entry = {.magic = 0};
+	int r = fd < 0 ? -EBADMSG : read_entry(fd, at - file->start, chunk, &entry);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r == -EBADMSG)
+		next = fd < 0 ? end
+			      : file->start +
+					find_head(fd, at - file->start + 1, end - file->start);
+	else
+		next = at + entry_length(&entry);
+	if (r == 0) {
+		uint32_t sent = count_sent(spool, at, &entry);
+
+		chunk->spool_at = at;
+		chunk->begin = sent ? spool->done.begin : 0;
+		chunk->records -= sent;
+		chunk->sent = sent;
+		if (entry.format == spool->format) {
+			count_out(spool, file, chunk->records);
+		} else {
+			leave_out_other_format(spool, file, chunk->records);
+			r = SPOOL_READ;
+		}
+	}
+	go_on_at(spool, next < end ? next : end);
+	return r == 0 ? 0 : SPOOL_READ;
 }
 
 int spool_read(struct spool *spool, struct chunk_pool *pool, struct chunk **ret)
 {
-	struct chunk *chunk = NULL;
-
 	while (spool->unread_at < spool->end) {
-		size_t index = find_file(spool, spool->unread_at), length;
-		uint64_t start = spool->starts[index];
-		int fd = open_file(spool, start, O_RDONLY), r = -EBADMSG;
+		struct chunk *chunk = chunk_new(pool);
+		int r;
 
-		chunk = chunk_new(pool);
-		if (!chunk) {
-			if (fd >= 0)
-				close(fd);
+		if (!chunk)
 			return -ENOMEM;
-		}
-		if (spool->unread_at < start)
-			spool->unread_at = start;
-		if (fd >= 0) {
-			r = read_entry(fd, spool->unread_at - start, chunk, &length);
-			close(fd);
-		}
+		r = read_next(spool, chunk);
 		if (r == 0) {
-			chunk->spool_at = spool->unread_at;
-			take_off_sent(spool, chunk);
-			spool->unread_at += length;
-			spool->unread_records -= chunk->records < spool->unread_records
-							 ? chunk->records
-							 : spool->unread_records;
 			*ret = chunk;
 			return 0;
 		}
-		chunk->bytes.failed = chunk->documents.failed = false;
 		chunk_free(pool, chunk);
 		if (r == -ENOMEM)
 			return r;
-		/* The end of a file that was cut. */
-		spool->unread_at = index + 1 < spool->count ? spool->starts[index + 1] : spool->end;
 	}
 	return SPOOL_READ;
+}
+
+uint64_t spool_take_lost(struct spool *spool)
+{
+	uint64_t lost = spool->lost_records;
+
+	spool->lost_records = 0;
+	return lost;
 }
 
 uint64_t spool_get_unread_at(const struct spool *spool)
@@ -297,15 +407,15 @@ void spool_set_done(struct spool *spool, uint64_t at, uint64_t begin, uint32_t s
 	if (pwrite(spool->done_fd, &done, sizeof(done), 0) != sizeof(done))
 		log_warning("%s/done: %s", spool->path, strerror(errno));
 	spool->done = done;
-	while (spool->count > 0 && (spool->count > 1 ? spool->starts[1] <= at : spool->end <= at))
+	while (spool->count > 0 && get_end(spool, 0) <= at)
 		remove_first(spool);
 }
 
 static int compare_starts(const void *a, const void *b)
 {
-	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+	const struct file *one = a, *other = b;
 
-	return one < other ? -1 : one > other;
+	return one->start < other->start ? -1 : one->start > other->start;
 }
 
 static int list_files(struct spool *spool)
@@ -326,50 +436,67 @@ static int list_files(struct spool *spool)
 		uint64_t start = strtoull(found->d_name, &end, 16);
 
 		if (end == found->d_name + NAME_DIGITS && !*end)
-			r = add_start(spool, start);
+			r = add_file(spool, start);
 	}
 	closedir(listing);
 	if (spool->count > 0)
-		qsort(spool->starts, spool->count, sizeof(spool->starts[0]), compare_starts);
+		qsort(spool->files, spool->count, sizeof(spool->files[0]), compare_starts);
 	return r;
 }
 
-/* Where the whole entries of the file end; cuts off what is behind them. */
-static int scan_file(struct spool *spool, uint64_t start, uint64_t *ret_end)
+/* Counts what is whole, and of what is not as much as its heads tell; *ret_end is behind the last whole
+ * entry. 0, or a negative errno. */
+static int scan_entries(struct spool *spool, struct file *file, int fd, uint64_t size,
+			uint64_t *ret_end)
 {
 	struct chunk_pool pool = {.spare = NULL};
-	cleanup_close int fd = open_file(spool, start, O_RDWR);
-	uint64_t offset = spool->done.at > start ? spool->done.at - start : 0;
-	struct stat status;
+	uint64_t offset = spool->done.at > file->start ? spool->done.at - file->start : 0;
+	uint64_t whole = 0;
 	int r = 0;
+
+	*ret_end = offset < size ? offset : size;
+	for (uint64_t begin = *ret_end; offset < size && r != -ENOMEM;) {
+		struct chunk *chunk = chunk_new(&pool);
+		struct entry entry = {.magic = 0};
+
+		r = chunk ? read_entry(fd, offset, chunk, &entry) : -ENOMEM;
+		chunk_free(&pool, chunk);
+		if (r == 0) {
+			file->unread +=
+				entry.records - count_sent(spool, file->start + offset, &entry);
+			whole += entry_length(&entry);
+			*ret_end = offset + entry_length(&entry);
+		} else if (r == ENTRY_DAMAGED) {
+			spool->lost_records +=
+				entry.records - count_sent(spool, file->start + offset, &entry);
+		}
+		offset = r == -EBADMSG ? find_head(fd, offset + 1, size)
+				       : offset + entry_length(&entry);
+		if (offset >= size && size - begin > whole)
+			log_warning("%s: %" PRIu64 " bytes that are no whole entries are left out",
+				    spool->path, size - begin - whole);
+	}
+	chunk_pool_fini(&pool);
+	spool->unread_records += file->unread;
+	return r == -ENOMEM ? r : 0;
+}
+
+static int scan_file(struct spool *spool, struct file *file, uint64_t *ret_end)
+{
+	cleanup_close int fd = open_file(spool, file->start, O_RDWR);
+	struct stat status;
+	uint64_t end;
+	int r;
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return fd < 0 ? fd : -errno;
-	while (r == 0) {
-		struct chunk *chunk = chunk_new(&pool);
-		size_t length;
-
-		if (!chunk)
-			return -ENOMEM;
-		r = read_entry(fd, offset, chunk, &length);
-		if (r == 0) {
-			chunk->spool_at = start + offset;
-			take_off_sent(spool, chunk);
-			spool->unread_records += chunk->records;
-			offset += length;
-		}
-		chunk_free(&pool, chunk);
-	}
-	chunk_pool_fini(&pool);
-	if (r != -EBADMSG)
+	r = scan_entries(spool, file, fd, (uint64_t)status.st_size, &end);
+	if (r < 0)
 		return r;
-	if ((uint64_t)status.st_size > offset) {
-		log_warning("%s: %" PRIu64 " bytes that are no whole entries are left out",
-			    spool->path, (uint64_t)status.st_size - offset);
-		if (ftruncate(fd, (off_t)offset) < 0)
-			return -errno;
-	}
-	*ret_end = start + offset;
+	/* Places go on behind it. */
+	if ((uint64_t)status.st_size > end && ftruncate(fd, (off_t)end) < 0)
+		return -errno;
+	*ret_end = file->start + end;
 	return 0;
 }
 
@@ -387,13 +514,13 @@ static int scan(struct spool *spool)
 	int r = list_files(spool);
 
 	read_done(spool);
-	while (r == 0 && spool->count > 1 && spool->starts[1] <= spool->done.at)
+	while (r == 0 && spool->count > 1 && spool->files[1].start <= spool->done.at)
 		remove_first(spool);
 	spool->end = spool->done.at;
 	for (size_t i = 0; r == 0 && i < spool->count; i++) {
 		uint64_t end = 0;
 
-		r = scan_file(spool, spool->starts[i], &end);
+		r = scan_file(spool, &spool->files[i], &end);
 		if (r == 0 && end > spool->end)
 			spool->end = end;
 	}
@@ -440,24 +567,25 @@ static void clean_name(char *name)
 			*at = '_';
 }
 
-int spool_open(const char *directory, const char *name, uint64_t max_bytes, struct spool **ret)
+int spool_open(const struct spool_options *options, struct spool **ret)
 {
 	cleanup(spool_close_cleanup) struct spool *spool = calloc(1, sizeof(*spool));
-	cleanup_free char *clean = strdup(name);
+	cleanup_free char *clean = strdup(options->name);
 	int r;
 
 	if (!spool || !clean)
 		return -ENOMEM;
 	spool->directory = spool->done_fd = spool->file = -1;
-	spool->max_bytes = max_bytes;
+	spool->max_bytes = options->max_bytes;
+	spool->format = options->format;
 	clean_name(clean);
-	if (asprintf(&spool->path, "%s/%s", directory, clean) < 0) {
+	if (asprintf(&spool->path, "%s/%s", options->directory, clean) < 0) {
 		spool->path = NULL;
 		return -ENOMEM;
 	}
 	r = open_directory(spool);
 	if (r < 0) {
-		log_error("%s: cannot open the spool %s: %s", name, spool->path,
+		log_error("%s: cannot open the spool %s: %s", options->name, spool->path,
 			  r == -EBUSY ? "it is in use; an exporter with a spool changes with a "
 					"restart only"
 				      : strerror(-r));
@@ -477,7 +605,7 @@ void spool_close(struct spool *spool)
 		close(spool->done_fd);
 	if (spool->directory >= 0)
 		close(spool->directory);
-	free(spool->starts);
+	free(spool->files);
 	free(spool->path);
 	free(spool);
 }

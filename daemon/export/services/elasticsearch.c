@@ -357,9 +357,14 @@ static void on_timer(void *userdata, unused uint64_t now_ns)
 static int elasticsearch_submit(struct delivery *delivery, struct chunk *chunk)
 {
 	struct elasticsearch *self = (struct elasticsearch *)delivery;
-	uint32_t skipped = (uint32_t)chunk_count_documents(chunk) - chunk->records;
+	size_t documents = chunk_count_documents(chunk);
 	struct flight *flight = NULL;
 
+	if (documents < chunk->records) {
+		delivery_finish(delivery, chunk,
+				&(struct delivery_outcome){.refused = chunk->records});
+		return 0;
+	}
 	for (size_t i = 0; i < FLIGHTS && !flight; i++)
 		if (!self->flights[i].chunk)
 			flight = &self->flights[i];
@@ -376,7 +381,7 @@ static int elasticsearch_submit(struct delivery *delivery, struct chunk *chunk)
 		return -EAGAIN;
 	}
 	flight->chunk = chunk;
-	flight->documents = chunk_get_documents(chunk) + skipped;
+	flight->documents = chunk_get_documents(chunk) + documents - chunk->records;
 	flight->count = chunk->records;
 	flight->too_large = 0;
 	flight->is_retry = false;

@@ -389,6 +389,11 @@ static int kafka_submit(struct delivery *delivery, struct chunk *chunk)
 	uint32_t most = delivery->options.config->queue / 2;
 	struct flight *flight;
 
+	if (chunk_count_documents(chunk) < chunk->records) {
+		delivery_finish(delivery, chunk,
+				&(struct delivery_outcome){.refused = chunk->records});
+		return 0;
+	}
 	if (most > MOST_IN_FLIGHT)
 		most = MOST_IN_FLIGHT;
 	if (self->is_full || clock_now_ns() < self->blocked_until_ns ||

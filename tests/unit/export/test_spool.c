@@ -11,7 +11,7 @@
 
 #include "export/spool.h"
 
-enum { MOST = 1 << 20 };
+enum { MOST = 1 << 20, FORMAT = 7 };
 
 struct fixture {
 	char directory[64], own[96];
@@ -19,9 +19,19 @@ struct fixture {
 	struct chunk_pool pool;
 };
 
+static int try_to_open(struct fixture *fixture, uint64_t format, struct spool **ret)
+{
+	struct spool_options options = {.directory = fixture->directory,
+					.name = "a/b",
+					.max_bytes = MOST,
+					.format = format};
+
+	return spool_open(&options, ret);
+}
+
 static void open_spool(struct fixture *fixture)
 {
-	assert_int_equal(spool_open(fixture->directory, "a/b", MOST, &fixture->spool), 0);
+	assert_int_equal(try_to_open(fixture, FORMAT, &fixture->spool), 0);
 }
 
 static void close_spool(struct fixture *fixture)
@@ -138,7 +148,7 @@ static void test_in_use(void **state)
 	struct fixture *fixture = *state;
 	struct spool *other = NULL;
 
-	assert_int_equal(spool_open(fixture->directory, "a/b", MOST, &other), -EBUSY);
+	assert_int_equal(try_to_open(fixture, FORMAT, &other), -EBUSY);
 	assert_null(other);
 }
 
@@ -180,6 +190,8 @@ static void damage(struct fixture *fixture, const char *name, off_t cut, off_t a
 	close(fd);
 }
 
+static const char first_file[] = "0000000000000000";
+
 static void test_torn_tail(void **state)
 {
 	struct fixture *fixture = *state;
@@ -187,14 +199,16 @@ static void test_torn_tail(void **state)
 	for (unsigned i = 1; i <= 3; i++)
 		assert_int_equal(append(fixture, i, NULL), 0);
 	close_spool(fixture);
-	damage(fixture, "0000000000000000", 1, 0);
+	damage(fixture, first_file, 1, 0);
 	open_spool(fixture);
 	assert_int_equal(spool_count_unread(fixture->spool), 3);
+	assert_int_equal(spool_take_lost(fixture->spool), 3); /* its head is whole */
 	assert_int_equal(append(fixture, 4, NULL), 0);
 	assert_int_equal(read_next(fixture, NULL), 1);
 	assert_int_equal(read_next(fixture, NULL), 2);
 	assert_int_equal(read_next(fixture, NULL), 4);
 	assert_int_equal(read_next(fixture, NULL), 0);
+	assert_int_equal(spool_take_lost(fixture->spool), 0);
 }
 
 static void remove_own(const struct fixture *fixture)
@@ -205,28 +219,100 @@ static void remove_own(const struct fixture *fixture)
 	assert_int_equal(system(command), 0);
 }
 
-/* Whichever byte is wrong: what stands in front of it is read, and nothing false. */
+/* Reads all; how many records were in what came, in order and never twice. */
+static unsigned read_all(struct fixture *fixture)
+{
+	unsigned number, before = 0, records = 0;
+
+	while ((number = read_next(fixture, NULL)) != 0) {
+		assert_true(number > before);
+		before = number;
+		records += number;
+	}
+	assert_int_equal(spool_count_unread(fixture->spool), 0);
+	return records;
+}
+
+/* Whichever byte of the second of four is wrong, the others are read; what is lost is counted, when
+ * the spool was open already always, at the start where the head is whole. */
+static void check_wrong_byte(struct fixture *fixture, uint64_t at, bool is_open)
+{
+	unsigned lost, records;
+
+	for (unsigned i = 1; i <= 4; i++)
+		assert_int_equal(append(fixture, i, NULL), 0);
+	if (!is_open)
+		close_spool(fixture);
+	damage(fixture, first_file, 0, (off_t)at);
+	if (!is_open)
+		open_spool(fixture);
+	lost = (unsigned)spool_take_lost(fixture->spool);
+	records = read_all(fixture);
+	lost += (unsigned)spool_take_lost(fixture->spool);
+	assert_int_equal(records, 10 - 2);
+	if (is_open)
+		assert_int_equal(lost, 2);
+	else
+		assert_true(lost == 2 || lost == 0);
+	close_spool(fixture);
+	remove_own(fixture);
+	open_spool(fixture);
+}
+
 static void test_any_wrong_byte(void **state)
 {
 	struct fixture *fixture = *state;
-	uint64_t second;
+	uint64_t begin, end;
 
-	for (off_t at = 0;; at += 7) {
-		unsigned number, wanted = 1;
-
-		assert_int_equal(append(fixture, 1, NULL), 0);
-		assert_int_equal(append(fixture, 2, &second), 0);
-		if ((uint64_t)at >= second)
-			break;
-		close_spool(fixture);
-		damage(fixture, "0000000000000000", 0, at);
-		open_spool(fixture);
-		while ((number = read_next(fixture, NULL)) != 0)
-			assert_int_equal(number, wanted++);
-		close_spool(fixture);
-		remove_own(fixture);
-		open_spool(fixture);
+	assert_int_equal(append(fixture, 1, NULL), 0);
+	assert_int_equal(append(fixture, 2, &begin), 0);
+	assert_int_equal(append(fixture, 3, &end), 0);
+	close_spool(fixture);
+	remove_own(fixture);
+	open_spool(fixture);
+	for (uint64_t at = begin; at < end; at += 3) {
+		check_wrong_byte(fixture, at, true);
+		check_wrong_byte(fixture, at, false);
 	}
+}
+
+/* A whole file that went away under it, in the middle. */
+static void test_a_file_that_is_gone(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned count = 0, read = 0, lost;
+	char path[160];
+	uint64_t at;
+
+	do {
+		assert_int_equal(append(fixture, 1000, &at), 0);
+		count++;
+	} while (at < MOST / 8 * 2);
+	snprintf(path, sizeof(path), "%s/%s", fixture->own, first_file);
+	assert_int_equal(unlink(path), 0);
+	while (read_next(fixture, NULL) != 0)
+		read++;
+	lost = (unsigned)spool_take_lost(fixture->spool);
+	assert_true(read > 0 && read < count);
+	assert_int_equal(lost, (count - read) * 1000);
+	assert_int_equal(spool_count_unread(fixture->spool), 0);
+}
+
+/* The same name and directory, and another language. */
+static void test_another_format(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 1; i <= 3; i++)
+		assert_int_equal(append(fixture, i, NULL), 0);
+	close_spool(fixture);
+	assert_int_equal(try_to_open(fixture, FORMAT + 1, &fixture->spool), 0);
+	assert_int_equal(spool_count_unread(fixture->spool), 6);
+	assert_int_equal(append(fixture, 4, NULL), 0);
+	assert_int_equal(read_next(fixture, NULL), 4);
+	assert_int_equal(read_next(fixture, NULL), 0);
+	assert_int_equal(spool_take_lost(fixture->spool), 6);
+	assert_int_equal(spool_count_unread(fixture->spool), 0);
 }
 
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -240,6 +326,8 @@ int main(void)
 		with_fixture(test_bound_and_its_files),
 		with_fixture(test_torn_tail),
 		with_fixture(test_any_wrong_byte),
+		with_fixture(test_a_file_that_is_gone),
+		with_fixture(test_another_format),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
