@@ -72,8 +72,8 @@ struct delivery_ops {
 	/* 0; a negative errno, and then the reason for people in the log. A collector that is not
 	 * there yet is no error: the delivery tries again. Calls delivery_init() first. */
 	int (*open)(const struct delivery_options *options, struct delivery **ret);
-	/* Ends at once. Chunks that are on their way are forgotten, neither finished nor returned.
-	 */
+	/* Ends at once. Chunks that are still on their way are forgotten, neither finished nor
+	 * returned. */
 	void (*close)(struct delivery *delivery);
 	/* Takes the chunk; chunk->begin and chunk->records say what of it is to be delivered. 0:
 	 * taken, maybe finished already within the call; -EAGAIN: not now, delivery_ready() will
@@ -90,6 +90,11 @@ struct delivery_ops {
 	 * (monotonic) time is over. The only one that may wait. Submitting more from within
 	 * delivery_ready() is part of it. */
 	void (*finish_all)(struct delivery *delivery, uint64_t until_ns);
+	/* Before close(), where chunks outlive the delivery, in a spool or with its successor: each
+	 * that is on its way is returned, without the records that the collector is known to have,
+	 * or finished; and what it has not got yet is kept from it, as far as that can be done. Does
+	 * not wait for the collector. */
+	void (*give_back)(struct delivery *delivery);
 	/* Tells what is wrong with the exporter's configuration as far as only a library knows;
 	 * connects to nobody. */
 	void (*check)(const struct config_exporter *config, delivery_on_mistake on_mistake,
@@ -170,7 +175,7 @@ struct delivery_events {
 };
 
 /* A service's shared object exports one such object under the name "procflow_delivery_plugin". */
-enum { DELIVERY_PLUGIN_INTERFACE = 1 };
+enum { DELIVERY_PLUGIN_INTERFACE = 2 };
 
 struct delivery_plugin {
 	uint32_t interface;    /* DELIVERY_PLUGIN_INTERFACE */

@@ -20,6 +20,7 @@ struct delivery_bytes {
 	size_t sent;	     /* bytes of it */
 	struct loop_source *writable, *timer;
 	bool is_closed;
+	bool may_be_sent; /* the first chunk, in part or all, by a run that was killed */
 };
 
 /* EIO: of a disk it may pass; a terminal that says so is gone. */
@@ -49,8 +50,8 @@ static int send_bytes(struct delivery_bytes *self, const struct chunk *chunk, si
 /* 0: all of it is sent; -EAGAIN; another negative errno. */
 static int send_chunk(struct delivery_bytes *self, const struct chunk *chunk)
 {
-	if (self->sent == 0)
-		transport_begin_message(self->transport, chunk->bytes.length);
+	if (self->sent == chunk->begin)
+		transport_begin_message(self->transport, chunk->bytes.length - chunk->begin);
 	while (self->sent < chunk->bytes.length) {
 		size_t taken = 0;
 		int r = send_bytes(self, chunk, &taken);
@@ -132,6 +133,11 @@ static int bytes_submit(struct delivery *delivery, struct chunk *chunk)
 	if (self->chunk)
 		return -EAGAIN;
 	self->sent = chunk->begin;
+	if (self->may_be_sent)
+		self->sent +=
+			transport_find_sent(self->transport, chunk->bytes.bytes + chunk->begin,
+					    chunk->bytes.length - chunk->begin);
+	self->may_be_sent = false;
 	if (work_on(self, chunk) == 0)
 		return 0;
 	if (self->sent == chunk->begin)
@@ -178,15 +184,47 @@ static void bytes_finish_all(struct delivery *delivery, uint64_t until_ns)
 	}
 }
 
-/* A full disk tears lines: the rest of one would stand alone in the new file. */
+/* A full disk tears lines. Back to where the last whole one ends, also in the file. */
+static void take_back_line(struct delivery_bytes *self)
+{
+	const struct chunk *chunk = self->chunk;
+	size_t end = chunk && chunk->is_lines ? chunk_find_line_end(chunk, self->sent) : self->sent;
+
+	if (end == self->sent ||
+	    !transport_take_back(self->transport, chunk->bytes.bytes + end, self->sent - end))
+		return;
+	self->sent = end;
+}
+
+/* The rest of a line would stand alone in the new file. */
 static int bytes_reopen(struct delivery *delivery)
 {
 	struct delivery_bytes *self = (struct delivery_bytes *)delivery;
-	int r = transport_reopen(self->transport);
+	int r;
 
+	take_back_line(self);
+	r = transport_reopen(self->transport);
 	if (r == 0 && self->chunk)
 		self->sent = chunk_find_line_end(self->chunk, self->sent);
 	return r == TRANSPORT_HAS_NO_NAME ? 0 : r;
+}
+
+static void bytes_give_back(struct delivery *delivery)
+{
+	struct delivery_bytes *self = (struct delivery_bytes *)delivery;
+	struct chunk *chunk = self->chunk;
+	uint32_t lines = 0;
+
+	if (!chunk)
+		return;
+	take_back_line(self);
+	if (chunk->is_lines) {
+		self->sent = chunk_find_line_end(chunk, self->sent);
+		lines = chunk_count_lines(chunk, self->sent);
+		chunk->begin = self->sent;
+	}
+	self->chunk = NULL;
+	delivery_return(delivery, chunk, lines);
 }
 
 static unsigned bytes_get_columns(const struct delivery *delivery)
@@ -200,6 +238,7 @@ static void bytes_close(struct delivery *delivery)
 
 	loop_source_free(self->writable);
 	loop_source_free(self->timer);
+	take_back_line(self);
 	transport_close(self->transport);
 	free(self);
 }
@@ -215,6 +254,7 @@ static int bytes_open(const struct delivery_options *options, struct delivery **
 	if (!self)
 		return -ENOMEM;
 	delivery_init(&self->head, &delivery_bytes_ops, options);
+	self->may_be_sent = config->spool != NULL;
 	r = loop_add_timer(options->loop, UINT64_MAX, on_due, self, &self->timer);
 	if (r == 0)
 		r = transport_open(&config->to, delivery_get_name(&self->head), &rotation,
@@ -234,5 +274,6 @@ const struct delivery_ops delivery_bytes_ops = {
 	.flush = bytes_flush,
 	.reopen = bytes_reopen,
 	.finish_all = bytes_finish_all,
+	.give_back = bytes_give_back,
 	.get_columns = bytes_get_columns,
 };

@@ -139,7 +139,7 @@ static void on_timer(void *userdata, unused uint64_t now_ns)
 
 	exporter->is_armed = false;
 	encoder_finish(exporter->encoder);
-	outbox_update_waiting(exporter->outbox);
+	outbox_send(exporter->outbox);
 }
 
 static uint64_t count_unfinished(void *userdata)
@@ -215,8 +215,9 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 		r = open_outbox(exporter);
 	if (r == 0)
 		r = open_encoder(exporter);
+	/* At once, for what the last run left. */
 	if (r == 0)
-		r = loop_add_timer(context->loop, UINT64_MAX, on_timer, exporter, &exporter->timer);
+		r = loop_add_timer(context->loop, 0, on_timer, exporter, &exporter->timer);
 	if (r < 0)
 		return r;
 	*ret = steal_pointer(&exporter);

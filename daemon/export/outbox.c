@@ -31,6 +31,7 @@ struct outbox {
 	bool is_full;	 /* the delivery said -EAGAIN */
 	bool is_pumping; /* submit() may finish chunks and be ready again while it runs */
 	bool is_closed;
+	bool is_stopped; /* what waits stays for another one, or for the next run */
 };
 
 DEFINE_CLEANUP(struct outbox *, outbox_free);
@@ -278,7 +279,7 @@ static void pump(struct outbox *outbox)
 {
 	struct chunk *chunk;
 
-	if (outbox->is_pumping)
+	if (outbox->is_pumping || outbox->is_stopped)
 		return;
 	outbox->is_pumping = true;
 	while (!outbox->is_full && !outbox->is_closed && (chunk = next(outbox))) {
@@ -396,12 +397,23 @@ int outbox_new(const struct outbox_options *options, struct outbox **ret)
 	return 0;
 }
 
+void outbox_give_back(struct outbox *outbox)
+{
+	const struct delivery *delivery = outbox->delivery;
+
+	outbox->is_stopped = true;
+	if (delivery->ops->give_back)
+		delivery->ops->give_back(outbox->delivery);
+}
+
 void outbox_free(struct outbox *outbox)
 {
 	struct chunk *chunk;
 
 	if (!outbox)
 		return;
+	if (outbox->spool)
+		outbox_give_back(outbox);
 	delivery_close(outbox->delivery);
 	while ((chunk = first(&outbox->flying)) || (chunk = first(&outbox->waiting)))
 		chunk_free(outbox->options.pool, chunk);
@@ -436,6 +448,12 @@ void outbox_take_waiting(struct outbox *outbox, struct outbox *from)
 		outbox_add(outbox, chunk);
 	}
 	outbox_update_waiting(from);
+}
+
+void outbox_send(struct outbox *outbox)
+{
+	pump(outbox);
+	outbox_update_waiting(outbox);
 }
 
 void outbox_flush(struct outbox *outbox)

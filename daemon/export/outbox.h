@@ -36,6 +36,10 @@ void outbox_free(struct outbox *outbox);
 void outbox_add(struct outbox *outbox, struct chunk *chunk);
 /* Takes over what waits with "from" and is not on its way; with it, that it was accepted. */
 void outbox_take_waiting(struct outbox *outbox, struct outbox *from);
+/* The end of sending: what is on its way waits again, as far as the collector is not known to have it. */
+void outbox_give_back(struct outbox *outbox);
+/* Gives the delivery what waits, as far as it takes it now. */
+void outbox_send(struct outbox *outbox);
 /* Tries at once what the delivery put off. */
 void outbox_flush(struct outbox *outbox);
 /* Works without the loop until nothing waits or the time is over: the end of the program. */

@@ -51,6 +51,16 @@ int transport_reopen(struct transport *transport)
 	return transport->ops->reopen ? transport->ops->reopen(transport) : TRANSPORT_HAS_NO_NAME;
 }
 
+bool transport_take_back(struct transport *transport, const void *bytes, size_t length)
+{
+	return transport->ops->take_back && transport->ops->take_back(transport, bytes, length);
+}
+
+size_t transport_find_sent(struct transport *transport, const void *bytes, size_t length)
+{
+	return transport->ops->find_sent ? transport->ops->find_sent(transport, bytes, length) : 0;
+}
+
 bool transport_is_stream(const struct transport *transport)
 {
 	return transport->ops->is_stream;

@@ -43,6 +43,12 @@ void transport_begin_message(struct transport *transport, size_t length);
 enum { TRANSPORT_HAS_NO_NAME = 1 };
 int transport_reopen(struct transport *transport);
 
+/* Of files that are regular ones, 0 or false for others. take_back: what was sent last is cut off again,
+ * where it is the file's end. find_sent: how much of the bytes, in whole lines, the file ends with: what
+ * a run that was killed had written of them. */
+bool transport_take_back(struct transport *transport, const void *bytes, size_t length);
+size_t transport_find_sent(struct transport *transport, const void *bytes, size_t length);
+
 /* A stream keeps order and its rest can be sent later; a datagram that failed is lost. */
 bool transport_is_stream(const struct transport *transport);
 

@@ -15,7 +15,7 @@
 #include "export/transport_ops.h"
 #include "runtime/log.h"
 
-enum { FILE_MODE = 0640, DIRECTORY_MODE = 0750 };
+enum { FILE_MODE = 0640, DIRECTORY_MODE = 0750, LONGEST_LINE = 1 << 20 };
 
 #define LOOK_EVERY_NS NS_PER_SEC
 
@@ -78,6 +78,82 @@ static void read_size(struct transport_file *self)
 	self->size = self->is_regular ? (uint64_t)status.st_size : 0;
 }
 
+/* The file's last bytes, at most so many; NULL: there are none to be had. The descriptor that is
+ * written to cannot read, and the name may be another file's by now. */
+static uint8_t *read_end(const struct transport_file *self, size_t most, size_t *ret_length)
+{
+	char path[32];
+	cleanup_close int fd = -1;
+	cleanup_free uint8_t *bytes = NULL;
+	struct stat status;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->head.fd);
+	if (self->is_regular)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return NULL;
+	if ((uint64_t)status.st_size < most)
+		most = (size_t)status.st_size;
+	bytes = malloc(most + 1);
+	if (!bytes || pread(fd, bytes, most, status.st_size - (off_t)most) != (ssize_t)most)
+		return NULL;
+	*ret_length = most;
+	return steal_pointer(&bytes);
+}
+
+static bool cut_end(struct transport_file *self, size_t length)
+{
+	struct stat status;
+
+	if (fstat(self->head.fd, &status) < 0 || (uint64_t)status.st_size < length ||
+	    ftruncate(self->head.fd, status.st_size - (off_t)length) < 0)
+		return false;
+	self->size = (uint64_t)status.st_size - length;
+	return true;
+}
+
+static bool file_take_back(struct transport *transport, const void *bytes, size_t length)
+{
+	struct transport_file *self = (struct transport_file *)transport;
+	size_t found = 0;
+	cleanup_free uint8_t *end = read_end(self, length, &found);
+
+	return end && found == length && memcmp(end, bytes, length) == 0 && cut_end(self, length);
+}
+
+static size_t file_find_sent(struct transport *transport, const void *bytes, size_t length)
+{
+	size_t found = 0;
+	cleanup_free uint8_t *end =
+		read_end((struct transport_file *)transport, length + 1, &found);
+
+	if (!end)
+		return 0;
+	for (size_t i = found > length; i < found; i++)
+		if ((i == 0 || end[i - 1] == '\n') && end[found - 1] == '\n' &&
+		    memcmp(end + i, bytes, found - i) == 0)
+			return found - i;
+	return 0;
+}
+
+/* A line that a crash or a full disk tore: the next one must not be glued to it. Ours begin with a brace,
+ * and it was not sent; what somebody else began is ended. */
+static void mend_end(struct transport_file *self)
+{
+	size_t length = 0, begin, taken;
+	cleanup_free uint8_t *end = read_end(self, LONGEST_LINE, &length);
+
+	if (!end || length == 0 || end[length - 1] == '\n')
+		return;
+	for (begin = length; begin > 0 && end[begin - 1] != '\n';)
+		begin--;
+	if (end[begin] == '{' && length < LONGEST_LINE && cut_end(self, length - begin))
+		log_notice("%s: %s ended in the middle of a record, which is cut off (%zu bytes)",
+			   self->log_name, self->path, length - begin);
+	else if (transport_write(self->head.fd, "\n", 1, &taken) == 0)
+		self->size += taken;
+}
+
 static int file_reopen(struct transport *transport)
 {
 	struct transport_file *self = (struct transport_file *)transport;
@@ -88,6 +164,7 @@ static int file_reopen(struct transport *transport)
 	close(transport->fd);
 	transport->fd = fd;
 	read_size(self);
+	mend_end(self);
 	return 0;
 }
 
@@ -167,8 +244,13 @@ static void file_close(struct transport *transport)
 int transport_file_open(const struct config_address *to, const char *log_name,
 			const struct transport_rotation *rotation, struct transport **ret)
 {
-	static const struct transport_ops ops = {true, file_send, file_close, file_begin_message,
-						 file_reopen};
+	static const struct transport_ops ops = {.is_stream = true,
+						 .send = file_send,
+						 .close = file_close,
+						 .begin_message = file_begin_message,
+						 .reopen = file_reopen,
+						 .take_back = file_take_back,
+						 .find_sent = file_find_sent};
 	struct transport_file *self;
 	int fd = open_file(to->path);
 
@@ -187,6 +269,7 @@ int transport_file_open(const struct config_address *to, const char *log_name,
 					.rotation = *rotation,
 					.looked_ns = clock_now_ns()};
 	read_size(self);
+	mend_end(self);
 	*ret = &self->head;
 	return 0;
 }

@@ -10,9 +10,11 @@ struct transport_ops {
 	int (*send)(struct transport *transport, const void *bytes, size_t length,
 		    size_t *ret_taken);
 	void (*close)(struct transport *transport);
-	/* Both may be NULL: transport_begin_message(), transport_reopen(). */
+	/* May be NULL, all of them: transport_begin_message(), transport_reopen() ... */
 	void (*begin_message)(struct transport *transport, size_t length);
 	int (*reopen)(struct transport *transport);
+	bool (*take_back)(struct transport *transport, const void *bytes, size_t length);
+	size_t (*find_sent)(struct transport *transport, const void *bytes, size_t length);
 };
 
 /* The head of each kind's own struct. */

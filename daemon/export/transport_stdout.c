@@ -95,7 +95,8 @@ static void choose_way(struct transport_stdout *self)
 
 int transport_stdout_open(struct transport **ret)
 {
-	static const struct transport_ops ops = {true, stdout_send, stdout_close, NULL, NULL};
+	static const struct transport_ops ops = {
+		.is_stream = true, .send = stdout_send, .close = stdout_close};
 	struct transport_stdout *self = calloc(1, sizeof(*self));
 
 	if (!self)

@@ -127,7 +127,7 @@ static void udp_close(struct transport *transport)
 int transport_udp_open(const struct config_address *to, const char *log_name,
 		       struct transport **ret)
 {
-	static const struct transport_ops ops = {false, udp_send, udp_close, NULL, NULL};
+	static const struct transport_ops ops = {.send = udp_send, .close = udp_close};
 	struct transport_udp *self = calloc(1, sizeof(*self));
 
 	if (!self)

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "export/exporter.h"
@@ -599,6 +600,121 @@ static void test_small_file_system(void **state)
 	assert_int_equal(umount(fixture->directory), 0);
 }
 
+static void append_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "a");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* What a crash tore is cut off, what somebody else did not end is ended: no record is glued to it. */
+static void test_a_torn_last_line(void **state)
+{
+	static const char whole[] = "{\"whole\":1}\n";
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 0; i < 2; i++) {
+		open_json(fixture);
+		exporter_free(fixture->exporter);
+		fixture->exporter = NULL;
+		append_text(fixture->path, i ? "notes" : whole);
+		append_text(fixture->path, i ? " of somebody" : "{\"RECORD_TYPE\":\"fl");
+		open_json(fixture);
+		assert_int_equal(measure(fixture->path),
+				 strlen(whole) * (i + 1) + (i ? strlen("notes of somebody\n") : 0));
+		exporter_free(fixture->exporter);
+		fixture->exporter = NULL;
+		append_text(fixture->path, whole);
+	}
+}
+
+/* A run that ends on a full disk, in the middle of a chunk, in order or not. */
+static void run_on_full_disk(struct fixture *fixture, bool is_killed)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		struct flow_record record = records_make(RECORD_CURL);
+		struct exporter *exporter;
+
+		if (loop_new(&fixture->context.loop) < 0 ||
+		    exporter_new(&fixture->config, &fixture->context, &exporter) < 0)
+			_exit(1);
+		for (record.flow_id = 1; record.flow_id <= 500; record.flow_id++)
+			exporter_export(exporter, &record);
+		exporter_flush(exporter);
+		if (exporter_get_counters(exporter)->sent_records >= 500)
+			_exit(2);
+		if (!is_killed)
+			exporter_free(exporter);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* Every flow from 1 to "count" once and in order, in lines that are whole. */
+static void check_flows(const char *path, unsigned count)
+{
+	FILE *file = fopen(path, "r");
+	static char line[1 << 16];
+	unsigned flow = 0;
+
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		const char *id = strstr(line, "\"FLOW_ID\":");
+
+		assert_int_equal(line[0], '{');
+		assert_int_equal(line[strlen(line) - 2], '}');
+		assert_non_null(id);
+		assert_int_equal(strtoul(id + strlen("\"FLOW_ID\":"), NULL, 10), ++flow);
+	}
+	fclose(file);
+	assert_int_equal(flow, count);
+}
+
+/* The spool is on another disk. What the file has of the chunk is neither written twice nor torn. */
+static void check_the_rest_of_a_chunk(struct fixture *fixture, bool is_killed)
+{
+	char spool[] = "/tmp/procflow-exporter-XXXXXX", command[128];
+	const struct exporter_counters *counters;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", fixture->directory, "tmpfs", 0, "size=72k") < 0) {
+		print_message("no right to mount: skipped\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(spool));
+	fixture->config.spool = spool;
+	fixture->config.spool_max_bytes = 1 << 24;
+	run_on_full_disk(fixture, is_killed);
+	assert_int_equal(mount("tmpfs", fixture->directory, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+	open_json(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	assert_in_range(counters->recovered_records, 1, 499);
+	run_until_empty(fixture);
+	check_sum(fixture->exporter);
+	check_flows(fixture->path, 500);
+	exporter_free(fixture->exporter);
+	fixture->exporter = NULL;
+	assert_int_equal(umount(fixture->directory), 0);
+	snprintf(command, sizeof(command), "rm -r %s", spool);
+	assert_int_equal(system(command), 0);
+}
+
+static void test_the_rest_of_a_chunk_after_an_end_on_a_full_disk(void **state)
+{
+	check_the_rest_of_a_chunk(*state, false);
+}
+
+static void test_the_rest_of_a_chunk_after_a_kill_on_a_full_disk(void **state)
+{
+	check_the_rest_of_a_chunk(*state, true);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -623,6 +739,9 @@ int main(void)
 		with_fixture(test_reopen),
 		with_fixture(test_a_removed_file_comes_back),
 		with_fixture(test_small_file_system),
+		with_fixture(test_a_torn_last_line),
+		with_fixture(test_the_rest_of_a_chunk_after_an_end_on_a_full_disk),
+		with_fixture(test_the_rest_of_a_chunk_after_a_kill_on_a_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
