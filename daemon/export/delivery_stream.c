@@ -145,9 +145,9 @@ static int stream_submit(struct delivery *delivery, struct chunk *chunk)
 }
 
 /* How many of the chunk's records the peer has, where that can be told: whole lines in the clear. */
-static uint32_t keep_whole_lines(struct delivery_stream *self, const struct flight *flight)
+static uint32_t keep_whole_lines(struct delivery_stream *self, const struct flight *flight,
+				 uint64_t acknowledged)
 {
-	uint64_t acknowledged = connection_get_acknowledged(self->connection);
 	struct chunk *chunk = flight->chunk;
 	size_t end = chunk->begin;
 	uint32_t lines;
@@ -165,9 +165,11 @@ static uint32_t keep_whole_lines(struct delivery_stream *self, const struct flig
 
 static void return_flights(struct delivery_stream *self)
 {
+	uint64_t acknowledged = connection_get_acknowledged(self->connection);
+
 	while (self->count > 0) {
 		struct flight flight = *flight_at(self, 0);
-		uint32_t delivered = keep_whole_lines(self, &flight);
+		uint32_t delivered = keep_whole_lines(self, &flight, acknowledged);
 
 		self->first = (self->first + 1) % MOST_FLIGHTS;
 		self->count--;
@@ -294,6 +296,22 @@ static void stream_finish_all(struct delivery *delivery, uint64_t until_ns)
 	}
 }
 
+/* What the kernel would still deliver goes out again from the first line that is not whole with the
+ * peer: so it must not, and the connection is reset. */
+static void stream_give_back(struct delivery *delivery)
+{
+	struct delivery_stream *self = (struct delivery_stream *)delivery;
+	bool is_all_there;
+
+	if (!self->is_up)
+		return;
+	reap(self);
+	is_all_there = self->count == 0;
+	return_flights(self);
+	self->is_up = false;
+	connection_close(self->connection, !is_all_there);
+}
+
 static void stream_close(struct delivery *delivery)
 {
 	struct delivery_stream *self = (struct delivery_stream *)delivery;
@@ -333,4 +351,5 @@ const struct delivery_ops delivery_stream_ops = {
 	.submit = stream_submit,
 	.flush = stream_flush,
 	.finish_all = stream_finish_all,
+	.give_back = stream_give_back,
 };

@@ -422,6 +422,26 @@ static void elasticsearch_finish_all(struct delivery *delivery, uint64_t until_n
 	}
 }
 
+/* A request that is under way is broken off with close(): what it stored keeps its ids. */
+static void elasticsearch_give_back(struct delivery *delivery)
+{
+	struct elasticsearch *self = (struct elasticsearch *)delivery;
+
+	for (size_t i = 0; i < FLIGHTS; i++) {
+		struct flight *flight = &self->flights[i];
+		struct chunk *chunk = steal_pointer(&flight->chunk);
+		uint32_t sent = 0;
+
+		if (!chunk)
+			continue;
+		while (sent < flight->count && flight->fates[sent] == ELASTIC_SENT)
+			sent++;
+		if (sent > 0 && sent < flight->count)
+			chunk->begin = flight->documents[sent].offset;
+		delivery_return(delivery, chunk, sent);
+	}
+}
+
 static void elasticsearch_close(struct delivery *delivery)
 {
 	struct elasticsearch *self = (struct elasticsearch *)delivery;
@@ -513,6 +533,7 @@ static const struct delivery_ops elasticsearch_ops = {
 	.close = elasticsearch_close,
 	.submit = elasticsearch_submit,
 	.finish_all = elasticsearch_finish_all,
+	.give_back = elasticsearch_give_back,
 };
 
 DELIVERY_PLUGIN("elasticsearch", "libcurl " LIBCURL_VERSION, &elasticsearch_ops);

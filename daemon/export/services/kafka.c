@@ -76,6 +76,7 @@ struct kafka {
 	uint32_t in_flight;
 	uint64_t blocked_until_ns;
 	bool is_full; /* librdkafka takes no more at the moment */
+	bool is_giving_back;
 };
 
 DEFINE_CLEANUP(struct delivery *, delivery_close);
@@ -277,7 +278,7 @@ static void give(struct flight *flight)
 
 static void give_waiting(struct kafka *self)
 {
-	if (clock_now_ns() < self->blocked_until_ns)
+	if (self->is_giving_back || clock_now_ns() < self->blocked_until_ns)
 		return;
 	self->is_full = false;
 	list_for_each_safe (node, &self->flights) {
@@ -293,6 +294,8 @@ static void take_report(struct kafka *self, const rd_kafka_message_t *message)
 	struct flight *flight = ticket->flight;
 	enum fate fate = fate_of(message->err, rd_kafka_message_status(message));
 
+	if (self->is_giving_back && fate == FATE_UNKNOWN)
+		fate = FATE_OPEN; /* rather twice than not at all */
 	set_fate(ticket, fate);
 	if (fate == FATE_SENT) {
 		self->head.options.counters->sent_bytes += message->len;
@@ -428,6 +431,48 @@ static void kafka_finish_all(struct delivery *delivery, uint64_t until_ns)
 		take_events(self, (int)((until_ns - now_ns) / NS_PER_MS) + 1);
 }
 
+static bool has_given(const struct kafka *self)
+{
+	list_for_each (node, &self->flights) {
+		const struct flight *flight = container_of(node, struct flight, node);
+
+		if (flight->left > flight->open)
+			return true;
+	}
+	return false;
+}
+
+/* What is in front of the first record without an answer is there for good. */
+static void return_flight(struct flight *flight)
+{
+	struct kafka *self = flight->owner;
+	struct chunk *chunk = flight->chunk;
+	uint32_t sent = 0;
+
+	while (sent < flight->count && flight->tickets[sent].fate == FATE_SENT)
+		sent++;
+	if (sent > 0 && sent < flight->count)
+		chunk->begin = flight->documents[sent].offset;
+	list_remove(&flight->node);
+	self->in_flight -= flight->count;
+	free(flight);
+	delivery_return(&self->head, chunk, sent);
+}
+
+/* librdkafka answers for what it gives up at once: it waits for no broker. */
+static void kafka_give_back(struct delivery *delivery)
+{
+	struct kafka *self = (struct kafka *)delivery;
+	uint64_t until_ns = clock_now_ns() + (uint64_t)CLOSE_WAIT_NS, now_ns;
+
+	self->is_giving_back = true;
+	rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	while (has_given(self) && (now_ns = clock_now_ns()) < until_ns)
+		take_events(self, (int)((until_ns - now_ns) / NS_PER_MS) + 1);
+	list_for_each_safe (node, &self->flights)
+		return_flight(container_of(node, struct flight, node));
+}
+
 static void *destroy_producer(void *producer)
 {
 	rd_kafka_destroy(producer);
@@ -538,6 +583,7 @@ static const struct delivery_ops kafka_ops = {
 	.close = kafka_close,
 	.submit = kafka_submit,
 	.finish_all = kafka_finish_all,
+	.give_back = kafka_give_back,
 	.check = kafka_check,
 };
 

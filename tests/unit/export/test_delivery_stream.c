@@ -443,6 +443,47 @@ static void test_ipfix_says_its_templates_again(void **state)
 	}
 }
 
+static bool has_spooled(struct fixture *fixture)
+{
+	export_many(fixture, 100);
+	return exporter_get_counters(fixture->exporter)->spooled_records > 0;
+}
+
+static bool is_read(struct fixture *fixture)
+{
+	return fixture->peer < 0;
+}
+
+/* An orderly end while the collector is slow: what is with its kernel it reads, the rest is not sent by
+ * ours any more but by the next run, from the line on that it has not whole. */
+static void test_the_spool_sends_what_the_kernel_had_not(void **state)
+{
+	struct fixture *fixture = *state;
+	char spool[] = "/tmp/procflow-stream-XXXXXX", command[64];
+
+	assert_non_null(mkdtemp(spool));
+	fixture->config.spool = spool;
+	fixture->config.spool_max_bytes = 1 << 30;
+	fixture->config.queue = 1000;
+	fixture->reads = false;
+	open_exporter(fixture);
+	run_until(fixture, is_connected);
+	run_until(fixture, has_spooled);
+	exporter_free(fixture->exporter);
+	fixture->reads = true;
+	open_exporter(fixture);
+	assert_true(exporter_get_counters(fixture->exporter)->recovered_records > 0);
+	run_until(fixture, is_read);
+	run_until(fixture, is_empty);
+	while (fixture->length - fixture->starts[1] <
+	       exporter_get_counters(fixture->exporter)->sent_bytes)
+		turn(fixture);
+	assert_int_equal(fixture->connections, 2);
+	assert_int_equal(count_lines(fixture, true), fixture->exported);
+	snprintf(command, sizeof(command), "rm -r %s", spool);
+	assert_int_equal(system(command), 0);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -453,6 +494,7 @@ int main(void)
 		with_fixture(test_cut_in_the_middle_of_a_line),
 		with_fixture(test_a_collector_that_does_not_read),
 		with_fixture(test_the_end_does_not_wait_for_it),
+		with_fixture(test_the_spool_sends_what_the_kernel_had_not),
 		with_fixture(test_unix_socket),
 		with_fixture(test_ipfix_says_its_templates_again),
 	};
