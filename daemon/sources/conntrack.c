@@ -13,26 +13,24 @@
 #include "netlink/channel.h"
 #include "sources/conntrack_filter.h"
 #include "sources/conntrack_parse.h"
+#include "sources/resync.h"
 
 /* Messages a turn of the loop: some milliseconds of work at most, so that timers keep their time.
  */
 enum { EVENTS_PER_TURN = 1024, LISTED_PER_TURN = 64 };
 
-/* After an overrun the table is listed when no other overrun came for QUIET, so that the listing
- * does not make matters worse, and at the latest after PATIENCE. */
-#define QUIET_NS    (250 * NS_PER_MS)
-#define PATIENCE_NS (3 * NS_PER_SEC)
-#define NEVER	    UINT64_MAX
+#define NEVER UINT64_MAX
 
 struct conntrack {
+	struct loop *loop;
 	struct conntrack_handlers handlers;
 	struct conntrack_counters counters;
 	struct conntrack_timeouts timeouts;
-	struct netlink_channel *events, *questions, *listing;
+	struct netlink_channel *events, *questions;
+	struct netlink_channel *listing; /* NULL: it has failed; the next listing opens it again */
 	struct loop_source *events_source, *listing_source, *resync_timer;
-	uint64_t receive_buffer_bytes, receive_buffer_max_bytes;
-	uint64_t overrun_since_ns; /* the first overrun that no listing has mended yet; 0: none */
-	uint64_t resync_due_ns;
+	uint64_t receive_buffer_bytes, receive_buffer_max_bytes; /* as asked for */
+	struct resync resync;
 	enum conntrack_listing listing_kind;
 	bool is_listing;
 	bool is_congested; /* an overrun was told and the queue was not empty since */
@@ -108,31 +106,30 @@ static int on_message(const struct nlmsghdr *message, void *userdata)
 	return 0;
 }
 
+static void set_receive_buffer(struct conntrack *conntrack, uint64_t bytes)
+{
+	ssize_t given = netlink_channel_set_receive_buffer(conntrack->events, bytes);
+
+	if (given < 0)
+		return;
+	conntrack->receive_buffer_bytes = bytes;
+	conntrack->counters.receive_buffer_bytes = (uint64_t)given;
+}
+
 static void enlarge_receive_buffer(struct conntrack *conntrack)
 {
 	uint64_t bytes = conntrack->receive_buffer_bytes * 2;
-	ssize_t now;
 
 	if (bytes > conntrack->receive_buffer_max_bytes)
 		bytes = conntrack->receive_buffer_max_bytes;
-	if (bytes == conntrack->receive_buffer_bytes)
-		return;
-	now = netlink_channel_set_receive_buffer(conntrack->events, bytes);
-	if (now < 0)
-		return;
-	conntrack->receive_buffer_bytes = bytes;
-	conntrack->counters.receive_buffer_bytes = bytes;
+	if (bytes != conntrack->receive_buffer_bytes)
+		set_receive_buffer(conntrack, bytes);
 }
 
 static void want_resync(struct conntrack *conntrack)
 {
-	uint64_t now_ns = clock_now_ns(), latest_ns;
-
-	if (!conntrack->overrun_since_ns)
-		conntrack->overrun_since_ns = now_ns;
-	latest_ns = conntrack->overrun_since_ns + PATIENCE_NS;
-	conntrack->resync_due_ns = now_ns + QUIET_NS < latest_ns ? now_ns + QUIET_NS : latest_ns;
-	loop_source_set_time(conntrack->resync_timer, conntrack->resync_due_ns);
+	resync_want(&conntrack->resync, clock_now_ns());
+	loop_source_set_time(conntrack->resync_timer, conntrack->resync.due_ns);
 }
 
 static void note_overrun(struct conntrack *conntrack)
@@ -141,8 +138,6 @@ static void note_overrun(struct conntrack *conntrack)
 	conntrack->is_congested = true;
 	enlarge_receive_buffer(conntrack);
 	want_resync(conntrack);
-	if (conntrack->handlers.on_overrun)
-		conntrack->handlers.on_overrun(conntrack->handlers.userdata);
 }
 
 static void on_events_readable(void *userdata, unused uint32_t epoll_events)
@@ -162,8 +157,6 @@ static void on_events_readable(void *userdata, unused uint32_t epoll_events)
 	}
 	if (r < 0 && r != -ENOBUFS)
 		conntrack->counters.receive_errors++;
-	if (conntrack->handlers.on_batch_end)
-		conntrack->handlers.on_batch_end(conntrack->handlers.userdata);
 }
 
 static void finish_listing(struct conntrack *conntrack, bool is_torn)
@@ -175,10 +168,16 @@ static void finish_listing(struct conntrack *conntrack, bool is_torn)
 				      is_torn);
 	/* A resync that was due meanwhile, or one that was torn. */
 	if (is_torn && conntrack->listing_kind != CONNTRACK_LISTING_SWEEP &&
-	    !conntrack->overrun_since_ns)
-		conntrack->overrun_since_ns = clock_now_ns();
-	if (conntrack->overrun_since_ns)
-		loop_source_set_time(conntrack->resync_timer, clock_now_ns() + QUIET_NS);
+	    !resync_is_wanted(&conntrack->resync))
+		resync_want(&conntrack->resync, clock_now_ns());
+	if (resync_is_wanted(&conntrack->resync))
+		loop_source_set_time(conntrack->resync_timer, clock_now_ns() + RESYNC_QUIET_NS);
+}
+
+static void close_listing(struct conntrack *conntrack)
+{
+	loop_source_free(steal_pointer(&conntrack->listing_source));
+	netlink_channel_close(steal_pointer(&conntrack->listing));
 }
 
 static void on_listing_readable(void *userdata, unused uint32_t epoll_events)
@@ -187,26 +186,39 @@ static void on_listing_readable(void *userdata, unused uint32_t epoll_events)
 	struct batch batch = batch_begin(conntrack, conntrack->listing, true);
 	int r = netlink_channel_receive(conntrack->listing, LISTED_PER_TURN, on_message, &batch);
 
-	if (r == NETLINK_DONE || r == NETLINK_TORN)
-		finish_listing(conntrack, r == NETLINK_TORN);
-	else if (r < 0)
-		finish_listing(conntrack, true);
-	if (conntrack->handlers.on_batch_end)
-		conntrack->handlers.on_batch_end(conntrack->handlers.userdata);
+	if (r < 0) {
+		/* The kernel may be in the middle of it, and would refuse the next one with EBUSY
+		 * (cb_running in net/netlink/af_netlink.c). */
+		conntrack->counters.failed_listings++;
+		close_listing(conntrack);
+	}
+	if (r < 0 || r == NETLINK_DONE || r == NETLINK_TORN)
+		finish_listing(conntrack, r != NETLINK_DONE);
 }
 
 static void on_resync_due(void *userdata, uint64_t now_ns)
 {
 	struct conntrack *conntrack = userdata;
 
-	if (!conntrack->overrun_since_ns || conntrack->is_listing)
+	if (!resync_is_wanted(&conntrack->resync) || conntrack->is_listing)
 		return; /* finish_listing() arms the timer again */
-	if (now_ns < conntrack->resync_due_ns) {
-		loop_source_set_time(conntrack->resync_timer, conntrack->resync_due_ns);
-		return;
-	}
-	if (conntrack_list(conntrack, CONNTRACK_LISTING_RESYNC) < 0)
-		loop_source_set_time(conntrack->resync_timer, now_ns + QUIET_NS);
+	if (!resync_is_due(&conntrack->resync, now_ns))
+		loop_source_set_time(conntrack->resync_timer, conntrack->resync.due_ns);
+	else if (conntrack_list(conntrack, CONNTRACK_LISTING_RESYNC) < 0)
+		loop_source_set_time(conntrack->resync_timer, now_ns + RESYNC_QUIET_NS);
+}
+
+static int open_listing(struct conntrack *conntrack)
+{
+	int r = netlink_channel_open(NETLINK_NETFILTER, &conntrack->listing);
+
+	if (r == 0)
+		r = loop_add_io(conntrack->loop, netlink_channel_get_fd(conntrack->listing),
+				EPOLLIN, on_listing_readable, conntrack,
+				&conntrack->listing_source);
+	if (r < 0)
+		close_listing(conntrack);
+	return r;
 }
 
 int conntrack_list(struct conntrack *conntrack, enum conntrack_listing listing)
@@ -216,15 +228,20 @@ int conntrack_list(struct conntrack *conntrack, enum conntrack_listing listing)
 
 	if (conntrack->is_listing)
 		return -EBUSY;
+	if (!conntrack->listing) {
+		r = open_listing(conntrack);
+		if (r < 0)
+			return r;
+	}
 	conntrack_timeouts_read(&conntrack->timeouts, conntrack->sysctl_fd);
 	r = netlink_channel_dump(conntrack->listing, conntrack_encode_dump(buffer));
 	if (r < 0)
 		return r;
 	conntrack->is_listing = true;
-	if (conntrack->overrun_since_ns && listing == CONNTRACK_LISTING_SWEEP)
+	if (resync_is_wanted(&conntrack->resync) && listing == CONNTRACK_LISTING_SWEEP)
 		listing = CONNTRACK_LISTING_RESYNC;
 	if (listing == CONNTRACK_LISTING_RESYNC) {
-		conntrack->overrun_since_ns = 0;
+		resync_begin(&conntrack->resync);
 		conntrack->counters.resyncs++;
 	}
 	conntrack->listing_kind = listing;
@@ -240,7 +257,7 @@ bool conntrack_is_listing(const struct conntrack *conntrack)
 
 bool conntrack_needs_resync(const struct conntrack *conntrack)
 {
-	return conntrack->overrun_since_ns != 0 || conntrack->is_congested;
+	return resync_is_wanted(&conntrack->resync) || conntrack->is_congested;
 }
 
 /* The answer to a question about one entry: told only if it is the entry that was meant. */
@@ -306,8 +323,7 @@ static int open_events(struct conntrack *conntrack, struct loop *loop)
 	r = conntrack_filter_attach(netlink_channel_get_fd(conntrack->events));
 	if (r < 0)
 		conntrack->counters.filter_errors++;
-	netlink_channel_set_receive_buffer(conntrack->events, conntrack->receive_buffer_bytes);
-	conntrack->counters.receive_buffer_bytes = conntrack->receive_buffer_bytes;
+	set_receive_buffer(conntrack, conntrack->receive_buffer_bytes);
 	for (size_t i = 0; i < array_length(groups); i++) {
 		r = netlink_channel_join(conntrack->events, groups[i]);
 		if (r < 0)
@@ -320,19 +336,6 @@ static int open_events(struct conntrack *conntrack, struct loop *loop)
 	return loop_source_set_priority(conntrack->events_source, LOOP_PRIORITY_KERNEL);
 }
 
-static int open_questions(struct conntrack *conntrack, struct loop *loop)
-{
-	int r = netlink_channel_open(NETLINK_NETFILTER, &conntrack->questions);
-
-	if (r < 0)
-		return r;
-	r = netlink_channel_open(NETLINK_NETFILTER, &conntrack->listing);
-	if (r < 0)
-		return r;
-	return loop_add_io(loop, netlink_channel_get_fd(conntrack->listing), EPOLLIN,
-			   on_listing_readable, conntrack, &conntrack->listing_source);
-}
-
 int conntrack_new(struct loop *loop, const struct conntrack_options *options,
 		  struct conntrack **ret)
 {
@@ -341,6 +344,7 @@ int conntrack_new(struct loop *loop, const struct conntrack_options *options,
 
 	if (!conntrack)
 		return -ENOMEM;
+	conntrack->loop = loop;
 	conntrack->handlers = options->handlers;
 	conntrack->drained_ns = clock_now_ns();
 	conntrack->receive_buffer_bytes = options->receive_buffer_bytes;
@@ -353,7 +357,7 @@ int conntrack_new(struct loop *loop, const struct conntrack_options *options,
 	r = open_events(conntrack, loop);
 	if (r < 0)
 		return r;
-	r = open_questions(conntrack, loop);
+	r = netlink_channel_open(NETLINK_NETFILTER, &conntrack->questions);
 	if (r < 0)
 		return r;
 	r = conntrack_list(conntrack, CONNTRACK_LISTING_START);
@@ -367,12 +371,11 @@ void conntrack_free(struct conntrack *conntrack)
 {
 	if (!conntrack)
 		return;
+	close_listing(conntrack);
 	loop_source_free(conntrack->events_source);
-	loop_source_free(conntrack->listing_source);
 	loop_source_free(conntrack->resync_timer);
 	netlink_channel_close(conntrack->events);
 	netlink_channel_close(conntrack->questions);
-	netlink_channel_close(conntrack->listing);
 	if (conntrack->sysctl_fd >= 0)
 		close(conntrack->sysctl_fd);
 	free(conntrack);

@@ -27,10 +27,6 @@ struct conntrack_handlers {
 	 * the table changed so much meanwhile that entries may be missing from the listing. */
 	void (*on_listed)(void *userdata, enum conntrack_listing listing, bool is_torn);
 	void (*on_listing_begins)(void *userdata, enum conntrack_listing listing);
-	/* After each batch of events: time for work that is put off until then. */
-	void (*on_batch_end)(void *userdata);
-	/* The kernel dropped events; optional. A listing (RESYNC) follows by itself. */
-	void (*on_overrun)(void *userdata);
 	void *userdata;
 };
 
@@ -44,14 +40,16 @@ struct conntrack_counters {
 	uint64_t overruns; /* ENOBUFS: the kernel dropped events */
 	uint64_t resyncs;
 	uint64_t listings, listed_entries, torn_listings;
+	uint64_t failed_listings;	  /* an error ended them: torn, too */
 	uint64_t queries, queries_missed; /* asked for an entry; it was gone */
 	uint64_t malformed;		  /* messages that could not be read */
 	uint64_t receive_errors;	  /* of the event channel, other than overruns */
 	uint64_t filter_errors; /* 1: the kernel refused the filter; more wake-ups, nothing lost */
-	uint64_t receive_buffer_bytes;
+	uint64_t receive_buffer_bytes; /* as the kernel counts: twice what was asked for */
 };
 
-/* Opens the channels and joins the groups. Events flow from the loop on; the first listing
+/* Opens the channels and joins the groups. Events flow from the loop on; where some were lost, the
+ * receive buffer grows and a listing (RESYNC) follows by itself (resync.h). The first listing
  * (CONNTRACK_LISTING_START) is begun by this call. 0 or a negative errno (-EPERM: CAP_NET_ADMIN).
  */
 int conntrack_new(struct loop *loop, const struct conntrack_options *options,
