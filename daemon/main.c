@@ -231,7 +231,11 @@ int main(int argc, char **argv)
 
 	if (parse_arguments(argc, argv, &arguments) < 0)
 		return EXIT_USAGE;
-	if (read_config(&arguments, &config) < 0)
+	r = read_config(&arguments, &config);
+	/* The host is put back whatever became of the file since it was changed. */
+	if (r < 0 && arguments.restore)
+		r = config_new(&config);
+	if (r < 0)
 		return EXIT_CONFIGURATION;
 	if (arguments.test) {
 		printf("%s: configuration fine\n",

@@ -59,6 +59,14 @@ def test_what_a_killed_one_left_on_is_put_back_by_root(pair, daemon, delays_off)
     assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["0", "0"]
 
 
+def test_it_is_put_back_though_the_configuration_broke(pair, daemon, delays_off):
+    probed = daemon(pair.probe, {"processes": {"delay_accounting": True}}, as_unit=True)
+    probed.kill()
+    probed.config_path.write_text("flows:\n  active_timeout: soon\n")
+    probed.run_as_root("--restore")
+    assert [pair.probe.sysctl(name) for name in (DELAYS, COUNTED)] == ["0", "0"]
+
+
 def test_restore_leaves_a_running_daemon_alone(pair, daemon):
     probed = daemon(pair.probe, as_unit=True)
     with pytest.raises(AssertionError, match="a procflowd runs with this state directory"):
