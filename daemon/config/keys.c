@@ -234,9 +234,10 @@ const struct config_key config_keys[] = {
 	 .comment = "The topic; the key of each message is the flow's id."},
 	{EXPORTER_KEY(options, "options", OPTIONS), .only_for = FOR(KAFKA),
 	 .example_text = "{compression.codec: zstd}",
-	 .comment =
-		 "Properties of librdkafka, as its CONFIGURATION.md has them. A password may be\n"
-		 "file:///path, where others cannot read."},
+	 .comment = "Properties of librdkafka, as its CONFIGURATION.md has them. Secrets\n"
+		    "(sasl.password, sasl.oauthbearer.client.secret, ssl.key.password) stand in "
+		    "files that\n"
+		    "others cannot read: file:///path. The key of TLS is ssl.key.location."},
 	{EXPORTER_KEY(connect, "connect", BOOL), .default_text = "false", .only_for = FOR(ZMQ),
 	 .comment = "Connect to a collector that binds (ntopng's endpoints that end in c), instead "
 		    "of\n"

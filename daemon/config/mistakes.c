@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/options.h"
+
 /* The part of a long line that is shown, in characters, and how much of it stands before the caret.
  */
 enum { SHOWN_CHARACTERS = 120, SHOWN_BEFORE = 60 };
@@ -142,6 +144,23 @@ static void write_shown(struct buffer *out, struct text shown)
 		buffer_add_byte(out, (uint8_t)(shown.at[i] == '\t' ? ' ' : shown.at[i]));
 }
 
+/* Whether a key that is a secret stands on the line: "password:", "sasl.password" :", but not
+ * "password_file:". */
+static bool shows_secret(struct text line)
+{
+	for (size_t i = 1; i < line.length; i++) {
+		size_t length = i;
+
+		if (line.at[i] != ':' && line.at[i] != '=')
+			continue;
+		while (length > 0 && strchr(" \t\"'", line.at[length - 1]))
+			length--;
+		if (config_options_is_secret((struct text){.at = line.at, .length = length}))
+			return true;
+	}
+	return false;
+}
+
 static void write_line_and_caret(struct buffer *out, struct text line, size_t column)
 {
 	size_t before = column > SHOWN_BEFORE ? column - SHOWN_BEFORE : 0;
@@ -150,6 +169,10 @@ static void write_line_and_caret(struct buffer *out, struct text line, size_t co
 	bool cut_before = start > 0, cut_behind;
 	size_t length = skip_characters(shown, SHOWN_CHARACTERS);
 
+	if (shows_secret(line)) {
+		buffer_add_text(out, "    (not shown: a secret)\n");
+		return;
+	}
 	cut_behind = length < shown.length;
 	shown.length = length;
 	buffer_add_text(out, cut_before ? "    ..." : "    ");

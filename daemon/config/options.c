@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "base/macros.h"
 
 enum { OPTIONS_E_WRONG = 1 };
 
@@ -32,6 +35,21 @@ static bool is_option(const char *key, const struct config_node *name,
 		return true;
 	config_mistakes_add(mistakes, value->position, "%s: expected a value, found %s", key,
 			    config_node_describe(value, quoted));
+	return false;
+}
+
+/* As librdkafka's own list of sensitive properties ends, and what may follow it there. */
+bool config_options_is_secret(struct text name)
+{
+	static const char *const ends[] = {"password", "passphrase", "secret", "key.pem"};
+
+	for (size_t i = 0; i < array_length(ends); i++) {
+		size_t length = strlen(ends[i]);
+
+		if (name.length >= length &&
+		    strncasecmp(name.at + name.length - length, ends[i], length) == 0)
+			return true;
+	}
 	return false;
 }
 

@@ -10,4 +10,6 @@
  * in front; -ENOMEM. */
 int config_options_read(const char *name, const struct config_node *mapping,
 			struct config_options *ret, struct config_mistakes *mistakes);
+/* Whether an option of this name is a secret, which the configuration must not hold itself. */
+bool config_options_is_secret(struct text name);
 void config_options_fini(struct config_options *options);

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "config/options.h"
+
 enum { LONGEST_INDEX = 200, LONGEST_TOPIC = 249 };
 
 static struct config_position place_of(const struct config_exporter *exporter, const char *name,
@@ -55,6 +57,25 @@ static void check_elasticsearch(const struct config_exporter *exporter,
 				    "exporters: username and password_file need each other");
 }
 
+/* Whoever may read this file, and whoever sees it, is not who may know them. */
+static void check_secrets(const struct config_options *options, struct config_mistakes *mistakes)
+{
+	for (size_t i = 0; i < options->count; i++) {
+		const struct config_option *option = &options->items[i];
+		bool is_pem = strstr(option->name, "key.pem");
+
+		if (!config_options_is_secret(text_from(option->name)) ||
+		    (!is_pem && strncmp(option->value, "file:///", 8) == 0))
+			continue;
+		config_mistakes_add(
+			mistakes,
+			(struct config_position){.line = option->line, .column = option->column},
+			"exporters.options: %s: a secret does not stand here; %s", option->name,
+			is_pem ? "name the file with the key by ssl.key.location"
+			       : "name the file that it stands in: file:///path");
+	}
+}
+
 /* Kafka's own rule. */
 static void check_kafka(const struct config_exporter *exporter,
 			const struct config_key_state states[CONFIG_KEYS_MAX],
@@ -67,6 +88,7 @@ static void check_kafka(const struct config_exporter *exporter,
 	if (*at || strlen(exporter->topic) > LONGEST_TOPIC)
 		config_mistakes_add(mistakes, place_of(exporter, "topic", states),
 				    "exporters.topic: more than 249 letters, digits, and . _ -");
+	check_secrets(&exporter->options, mistakes);
 }
 
 static bool is_curve_key(const char *key)

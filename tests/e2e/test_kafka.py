@@ -115,3 +115,20 @@ def test_options_are_checked_by_librdkafka(tmp_path):
     tested = run_procflowd("-t", "-c", config)
     assert tested.returncode == 1
     assert f"{config}:5:5: exporters.options: `acks` must be set to `all`" in tested.stderr
+
+
+def test_secrets_come_from_files_of_one_owner(pair, daemon, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    options = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN",
+               "sasl.username": "procflow", "sasl.password": f"file://{secret}"}
+    probed = daemon(pair.probe, {"exporters": [
+        {"type": "kafka", "to": "kafka://127.0.0.1:9", "options": options}]}, start=False)
+    secret.chmod(0o644)
+    tested = run_procflowd("-t", "-c", probed.config_path)
+    assert tested.returncode == 1
+    assert f"sasl.password: {secret}: others may read or write it" in tested.stderr
+    secret.chmod(0o600)
+    probed.start()
+    probed.stop()
+    assert "hunter2" not in probed.log()

@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "config/options.h"
 #include "export/delivery.h"
 #include "export/services/secret.h"
 #include "runtime/log.h"
@@ -86,13 +87,6 @@ static void tell_through_log(void *userdata, unsigned line, unsigned column, con
 	log_error("%s: line %u, column %u: %s", delivery_get_name(userdata), line, column, text);
 }
 
-static bool is_password(const char *name)
-{
-	size_t length = strlen(name);
-
-	return length >= 8 && strcmp(name + length - 8, "password") == 0;
-}
-
 /* 0, or -EINVAL and the reason. */
 static int set_option(rd_kafka_conf_t *conf, const struct config_option *option,
 		      char reason[REASON_SIZE])
@@ -106,10 +100,11 @@ static int set_option(rd_kafka_conf_t *conf, const struct config_option *option,
 		snprintf(reason, REASON_SIZE, "this is what \"to\" says");
 		return -EINVAL;
 	}
-	if (is_password(option->name) && strncmp(value, "file://", 7) == 0) {
-		r = secret_read(value + 7, secret, sizeof(secret));
+	if (config_options_is_secret(text_from(option->name))) {
+		value += strlen("file://");
+		r = secret_read(value, secret, sizeof(secret));
 		if (r < 0) {
-			snprintf(reason, REASON_SIZE, "%s: %s", value + 7, secret_describe(r));
+			snprintf(reason, REASON_SIZE, "%s: %s", value, secret_describe(r));
 			return -EINVAL;
 		}
 		value = secret;

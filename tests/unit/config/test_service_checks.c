@@ -30,6 +30,7 @@ static struct config *check(const char *type, const char *to, const char *keys, 
 			fail_msg("%s\n%s", text, (char *)mistakes.bytes);
 	} else {
 		assert_int_equal(r, -EINVAL);
+		assert_null(strstr((char *)mistakes.bytes, "hunter2"));
 		if (strncmp((char *)mistakes.bytes, mistake, strlen(mistake)) != 0)
 			fail_msg("%s\n%sexpected:\n%s", text, (char *)mistakes.bytes, mistake);
 	}
@@ -156,6 +157,47 @@ static void test_kafka(unused void **state)
 	       "f:4:16: exporters.options: expected a value, found nothing");
 }
 
+static void test_secrets_stand_in_files(unused void **state)
+{
+	static const char *const names[] = {"sasl.password", "ssl.key.password",
+					    "ssl.keystore.password", "ssl.key.pem",
+					    "sasl.oauthbearer.client.secret"};
+	struct config *config = check("kafka", "kafka://a",
+				      "  options: {sasl.password: 'file:///etc/a',\n"
+				      "    ssl.key.location: /etc/b}\n",
+				      NULL);
+
+	config_free(config);
+	for (size_t i = 0; i < array_length(names); i++) {
+		char keys[128], said[256];
+
+		snprintf(keys, sizeof(keys), "  options: {%s: hunter2}\n", names[i]);
+		snprintf(said, sizeof(said),
+			 "f:4:13: exporters.options: %s: a secret does not stand here; name the "
+			 "file %s\n"
+			 "    (not shown: a secret)\n",
+			 names[i],
+			 strstr(names[i], "pem") ? "with the key by ssl.key.location"
+						 : "that it stands in: file:///path");
+		refuse("kafka", "kafka://a", keys, said);
+	}
+	refuse("kafka", "kafka://a", "  options: {ssl.key.pem: 'file:///etc/b'}\n", "f:4:13: ");
+}
+
+/* Whatever is wrong on the line, and wherever a secret was written by mistake. */
+static void test_secrets_are_not_shown(unused void **state)
+{
+	refuse("kafka", "kafka://a", "  options: {\"sasl.password\" : hunter2, a: [b]}\n",
+	       "f:4:43: exporters.options: expected a value, found a list\n"
+	       "    (not shown: a secret)\n");
+	refuse("elasticsearch", "https://a", "  password: hunter2\n",
+	       "f:4:3: exporters: unknown key \"password\"\n    (not shown: a secret)\n");
+	refuse("elasticsearch", "https://a", "  password_file: [a]\n",
+	       "f:4:18: exporters.password_file: a list is not a path (expected e.g. "
+	       "/etc/procflow/ca.pem)\n"
+	       "      password_file: [a]\n");
+}
+
 static void test_zmq(unused void **state)
 {
 	struct config *config = check("zmq", "tcp://*:5556", "", NULL);
@@ -188,6 +230,8 @@ int main(void)
 		cmocka_unit_test(test_what_belongs_together),
 		cmocka_unit_test(test_wrong_urls),
 		cmocka_unit_test(test_kafka),
+		cmocka_unit_test(test_secrets_stand_in_files),
+		cmocka_unit_test(test_secrets_are_not_shown),
 		cmocka_unit_test(test_zmq),
 	};
 
