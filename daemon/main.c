@@ -19,6 +19,7 @@
 #define LOG_MODULE "main"
 #include "runtime/log.h"
 #include "runtime/privileges.h"
+#include "runtime/sole.h"
 
 #define DEFAULT_CONFIG PROCFLOW_SYSCONFDIR "/procflow/procflow.yaml"
 #define DEFAULT_STATE  "/var/lib/procflow"
@@ -188,8 +189,21 @@ static const char *get_path(const struct arguments *arguments)
 	return arguments->config_path ? arguments->config_path : DEFAULT_CONFIG;
 }
 
+static int refuse_second(pid_t other)
+{
+	if (other > 0)
+		log_error("another procflowd runs (pid %d): one is enough for a host, and this one "
+			  "ends",
+			  (int)other);
+	else
+		log_error("another procflowd runs: one is enough for a host, and this one ends");
+	return EXIT_HOST;
+}
+
 static int run(const struct arguments *arguments, const struct config *config)
 {
+	pid_t other = 0;
+	cleanup_close int sole = sole_take(&other);
 	cleanup(daemon_free_cleanup) struct daemon *daemon = NULL;
 	struct daemon_options options = {
 		.config = config,
@@ -204,8 +218,13 @@ static int run(const struct arguments *arguments, const struct config *config)
 		.delay_accounting = config->processes.delay_accounting,
 		.programs = config->sysdig.enable,
 	};
-	int r = privileges_limit(&needs);
+	int r;
 
+	if (sole == -EBUSY)
+		return refuse_second(other);
+	if (sole < 0)
+		log_warning("whether another procflowd runs is not known: %s", strerror(-sole));
+	r = privileges_limit(&needs);
 	if (r == 0)
 		r = daemon_new(&options, &daemon);
 	if (r == 0)

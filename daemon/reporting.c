@@ -3,7 +3,6 @@
 #include "reporting.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,17 +10,12 @@
 #include "base/clock.h"
 #include "control_commands.h"
 #include "metrics.h"
+#include "summary.h"
 
 #define LOG_MODULE "control"
 #include "runtime/log.h"
 
-#define SUMMARY_NS (600 * NS_PER_SEC)
-#define TURN_NS	   (10 * NS_PER_SEC)
-
-/* What a summary tells the rise of. */
-struct summary {
-	uint64_t flows, records, events, lost, cpu_ns;
-};
+#define TURN_NS (10 * NS_PER_SEC)
 
 struct reporting {
 	struct counters_parts parts;
@@ -30,8 +24,7 @@ struct reporting {
 	struct control *control;
 	struct metrics *metrics;
 	struct loop_source *timer;
-	uint64_t summary_due_ns;
-	struct summary told; /* by the last summary */
+	struct summary summary;
 };
 
 DEFINE_CLEANUP(struct reporting *, reporting_free);
@@ -63,6 +56,11 @@ static void open_control(struct reporting *reporting, struct loop *loop)
 	else if (r == CONTROL_NO_GROUP)
 		log_info("there is no group \"%s\": only root may ask at %s", config->group,
 			 config->socket);
+	else if (r == CONTROL_NOT_GIVEN)
+		log_warning("%s may not be given to the group \"%s\": only root may ask there; a "
+			    "drop-in "
+			    "of the unit with Group=%s mends it",
+			    config->socket, config->group, config->group);
 	reporting->parts.control = reporting->control;
 }
 
@@ -74,40 +72,36 @@ static void add_loss(void *userdata, const struct statistic_value *value)
 		*lost += value->value;
 }
 
-static struct summary read_summary(struct reporting *reporting, uint64_t now_ns)
+static struct summary_values read_values(struct reporting *reporting, uint64_t now_ns)
 {
 	const struct statistics *statistics =
 		counters_read(reporting->counters, &reporting->parts, now_ns);
 	const struct conntrack_counters *conntrack =
 		conntrack_get_counters(reporting->parts.conntrack);
 	const struct counters_figures *figures = counters_get_figures(reporting->counters);
-	struct summary summary = {
+	struct summary_values values = {
 		.flows = flow_table_get_counters(pipeline_get_flows(reporting->parts.pipeline))
 				 ->opened,
 		.records = pipeline_get_counters(reporting->parts.pipeline)->records,
 		.events = conntrack->events_new + conntrack->events_update +
 			  conntrack->events_destroy,
 		.cpu_ns = figures->cpu_user_ns + figures->cpu_system_ns,
+		.open_flows = figures->open_flows,
+		.memory_bytes = figures->memory_bytes,
 	};
 
 	if (statistics)
-		statistics_walk(statistics, add_loss, &summary.lost);
-	return summary;
+		statistics_walk(statistics, add_loss, &values.lost);
+	return values;
 }
 
 static void tell_summary(struct reporting *reporting, uint64_t now_ns)
 {
-	struct summary now = read_summary(reporting, now_ns), *told = &reporting->told;
-	const struct counters_figures *figures = counters_get_figures(reporting->counters);
+	struct summary_values values = read_values(reporting, now_ns);
+	char text[256];
 
-	log_info("in ten minutes: %" PRIu64 " flows, %" PRIu64 " records, %" PRIu64
-		 " events, %" PRIu64 " losses (procflow status names them), %" PRIu64
-		 " ms of CPU; now %" PRIu64 " flows open, %" PRIu64 " KiB of memory",
-		 now.flows - told->flows, now.records - told->records, now.events - told->events,
-		 now.lost - told->lost, (uint64_t)((now.cpu_ns - told->cpu_ns) / NS_PER_MS),
-		 figures->open_flows, figures->memory_bytes / 1024);
-	*told = now;
-	reporting->summary_due_ns = now_ns + SUMMARY_NS;
+	summary_tell(&reporting->summary, &values, now_ns, text, sizeof(text));
+	log_info("%s", text);
 }
 
 static void on_timer(void *userdata, uint64_t now_ns)
@@ -115,7 +109,7 @@ static void on_timer(void *userdata, uint64_t now_ns)
 	struct reporting *reporting = userdata;
 
 	log_run(now_ns);
-	if (now_ns >= reporting->summary_due_ns)
+	if (summary_is_due(&reporting->summary, now_ns))
 		tell_summary(reporting, now_ns);
 	loop_source_set_time(reporting->timer, now_ns + TURN_NS);
 }
@@ -138,7 +132,7 @@ int reporting_new(struct loop *loop, const struct counters_parts *parts, struct 
 	r = metrics_new(loop, &reporting->parts, reporting->counters, &reporting->metrics);
 	if (r < 0)
 		return r;
-	reporting->summary_due_ns = clock_now_ns() + SUMMARY_NS;
+	summary_init(&reporting->summary, clock_now_ns());
 	r = loop_add_timer(loop, clock_now_ns() + TURN_NS, on_timer, reporting, &reporting->timer);
 	if (r < 0)
 		return r;

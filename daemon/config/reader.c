@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,9 @@
 DEFINE_CLEANUP(struct config_node *, config_document_free);
 
 enum { FILE_SIZE_MAX = 1 << 20, EXPORTERS_MAX = 64 };
+
+/* Named outcomes of reading the file: it, or the directory that it stands in, is not its owner's alone. */
+enum { FILE_E_OTHERS_WRITE = 1, FILE_E_OTHERS_WRITE_DIRECTORY = 2 };
 
 struct reading {
 	struct config *config;
@@ -312,13 +316,42 @@ static int read_bytes(int fd, struct buffer *out)
 	return -EFBIG;
 }
 
+/* The group of root is root. */
+static bool others_write(const struct stat *status)
+{
+	return status->st_mode & S_IWOTH || (status->st_mode & S_IWGRP && status->st_gid != 0);
+}
+
+/* Whoever writes the configuration chooses what the daemon writes where, and starts (sysdig.command). What is
+ * no regular file ("-c /dev/null", a pipe) was chosen by whoever starts it. */
+static int check_writers(int fd, const char *path)
+{
+	cleanup_free char *copy = strdup(path);
+	struct stat file, directory;
+
+	if (!copy)
+		return -ENOMEM;
+	if (fstat(fd, &file) < 0 || stat(dirname(copy), &directory) < 0)
+		return -errno;
+	if (!S_ISREG(file.st_mode))
+		return 0;
+	if (others_write(&file))
+		return FILE_E_OTHERS_WRITE;
+	/* With the sticky bit (/tmp) they make files, but do not replace this one. */
+	return others_write(&directory) && !(directory.st_mode & S_ISVTX)
+		       ? FILE_E_OTHERS_WRITE_DIRECTORY
+		       : 0;
+}
+
 static int read_whole(const char *path, struct buffer *out)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	return read_bytes(fd, out);
+	r = check_writers(fd, path);
+	return r != 0 ? r : read_bytes(fd, out);
 }
 
 static void tell_file(const char *path, int error, struct buffer *mistakes_text)
@@ -334,6 +367,16 @@ static void tell_file(const char *path, int error, struct buffer *mistakes_text)
 	else if (error == -EFBIG)
 		config_mistakes_add(&mistakes, whole,
 				    "is larger than 1 MiB: this is no configuration of procflow");
+	else if (error == FILE_E_OTHERS_WRITE)
+		config_mistakes_add(
+			&mistakes, whole,
+			"others than its owner may write it, and so say what the daemon does "
+			"(chmod go-w mends it)");
+	else if (error == FILE_E_OTHERS_WRITE_DIRECTORY)
+		config_mistakes_add(
+			&mistakes, whole,
+			"others than its owner may write to its directory, and so say what "
+			"the daemon does (chmod go-w mends it)");
 	else
 		config_mistakes_add(&mistakes, whole, "cannot be read: %s", strerror(-error));
 	config_mistakes_write(&mistakes, path, text_from(""), mistakes_text);
@@ -349,7 +392,7 @@ int config_read_file(const char *path, bool must_exist, struct config **ret,
 	if (r == -ENOMEM || (r == -ENOENT && !must_exist)) {
 		return r == -ENOMEM ? r : config_new(ret);
 	}
-	if (r < 0) {
+	if (r != 0) {
 		tell_file(path, r, mistakes);
 		return -EINVAL;
 	}

@@ -6,7 +6,8 @@
 
 /* Reads the YAML file "path" over the defaults. Every mistake is added to "mistakes" as text for
  * people: "FILE:LINE:COLUMN: message", the line, a caret. A file that does not exist or is empty
- * gives the defaults when "must_exist" is false.
+ * gives the defaults when "must_exist" is false. One that others than its owner (and root's group) may
+ * write, or replace in its directory, is a mistake.
  *
  * 0 and *ret (the caller's) when there is none; -EINVAL when there are some; -ENOMEM. */
 int config_read_file(const char *path, bool must_exist, struct config **ret,

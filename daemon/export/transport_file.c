@@ -45,6 +45,21 @@ static int make_directories(const char *path)
 	return 0;
 }
 
+/* 0, or O_NOFOLLOW where somebody else can make a symbolic link of that name. */
+static int forbid_links(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	cleanup_free char *directory = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+	struct stat status;
+
+	if (!directory || stat(directory, &status) < 0)
+		return O_NOFOLLOW;
+	return status.st_mode & S_IWOTH || (status.st_mode & S_IWGRP && status.st_gid != 0) ||
+			       (status.st_uid != 0 && status.st_uid != geteuid())
+		       ? O_NOFOLLOW
+		       : 0;
+}
+
 /* Not O_NONBLOCK, which a regular file ignores; but a FIFO that nobody reads is not waited for. What is
  * made here its group may read, though the daemon's umask is that of its secrets. */
 static int open_or_make(const char *path)
@@ -55,7 +70,7 @@ static int open_or_make(const char *path)
 	if (fd >= 0)
 		(void)fchmod(fd, FILE_MODE);
 	else if (errno == EEXIST)
-		fd = open(path, flags, FILE_MODE);
+		fd = open(path, flags | forbid_links(path), FILE_MODE);
 	return fd < 0 ? -errno : fd;
 }
 

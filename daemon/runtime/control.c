@@ -381,8 +381,10 @@ int control_new(struct loop *loop, const struct control_options *options, struct
 		r = open_sources(control);
 	if (r < 0)
 		return r;
+	if (group == 0 && control->socket.lacks_group)
+		group = CONTROL_NOT_GIVEN;
 	*ret = steal_pointer(&control);
-	return group < 0 ? CONTROL_NO_GROUP : 0;
+	return group < 0 ? CONTROL_NO_GROUP : group;
 }
 
 void control_free(struct control *control)

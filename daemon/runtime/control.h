@@ -70,11 +70,12 @@ struct control_counters {
 	uint64_t accept_errors, no_memory;
 };
 
-/* Named outcome of control_new(): the group does not exist; the socket is there for root. */
-enum { CONTROL_NO_GROUP = 1 };
+/* Named outcomes of control_new(): the group does not exist, or the socket may not be given to it; it is
+ * there for root and the daemon's own user. */
+enum { CONTROL_NO_GROUP = 1, CONTROL_NOT_GIVEN = 2 };
 
 /* Makes the socket, and the directory above it where that is not there (mode 0755). A socket that
- * nobody listens to any more is replaced. 0; CONTROL_NO_GROUP; -EADDRINUSE: a living daemon answers
+ * nobody listens to any more is replaced. 0; CONTROL_NO_GROUP; CONTROL_NOT_GIVEN; -EADDRINUSE: a living daemon answers
  * there; -EEXIST: there is something else than a socket; or another negative errno. */
 int control_new(struct loop *loop, const struct control_options *options, struct control **ret);
 /* Removes the socket, if it is still this one's. Accepts NULL. */

@@ -67,10 +67,15 @@ static int set_owner(struct control_socket *self, const char *path, gid_t group)
 	struct stat status;
 
 	/* The daemon's own group is there already, and chown(2) may not be allowed. */
-	if (lstat(path, &status) < 0 ||
-	    (group != (gid_t)-1 && status.st_gid != group && chown(path, (uid_t)-1, group) < 0))
+	if (lstat(path, &status) < 0)
 		return -errno;
-	if (chmod(path, group != (gid_t)-1 ? 0660 : 0600) < 0 || lstat(path, &status) < 0)
+	if (group != (gid_t)-1 && status.st_gid != group && chown(path, (uid_t)-1, group) < 0) {
+		if (errno != EPERM)
+			return -errno;
+		self->lacks_group = true;
+	}
+	if (chmod(path, group != (gid_t)-1 && !self->lacks_group ? 0660 : 0600) < 0 ||
+	    lstat(path, &status) < 0)
 		return -errno;
 	self->device = status.st_dev;
 	self->inode = status.st_ino;

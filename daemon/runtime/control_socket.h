@@ -12,6 +12,7 @@ struct control_socket {
 	dev_t device; /* of the file, to know it again */
 	ino_t inode;
 	bool made_directory;
+	bool lacks_group; /* it may not be given to the group: mode 0600 */
 };
 
 /* Listens at "path": mode 0660 for "group", 0600 where that is (gid_t)-1. The file appears with its

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <systemd/sd-journal.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@
 #include "base/clock.h"
 #include "base/macros.h"
 
-enum { BURST = 10, PLACES = 64, SHOWN = 80 };
+enum { BURST = 10, PLACES = 64, SHOWN = 80, OBJECT = 128 };
 #define INTERVAL_NS (10 * NS_PER_SEC)
 
 /* One place in the source, known by its format string. */
@@ -24,6 +25,8 @@ struct place {
 	uint64_t since_ns;
 	unsigned written, held_back;
 	char last[SHOWN]; /* of what was held back, its begin */
+	char object
+		[OBJECT]; /* that all of them are about, as a field of the journal; "": several, none */
 };
 
 static struct {
@@ -35,11 +38,24 @@ static struct {
 
 static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG};
 
+/* Whether standard error is what systemd connected to the journal, and not a terminal or a file in a shell
+ * that has the variable from its own service (systemd.exec(5), $JOURNAL_STREAM). */
+static bool is_journal_stream(void)
+{
+	const char *told = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat status;
+
+	return told && sscanf(told, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+	       status.st_ino == inode;
+}
+
 void log_configure(enum log_level level, enum log_target target)
 {
 	sink.level = level;
-	sink.journal = target == LOG_TARGET_JOURNAL ||
-		       (target == LOG_TARGET_AUTO && getenv("JOURNAL_STREAM"));
+	sink.journal =
+		target == LOG_TARGET_JOURNAL || (target == LOG_TARGET_AUTO && is_journal_stream());
 }
 
 bool log_is_on(enum log_level level)
@@ -85,7 +101,7 @@ static void tell_held_back(struct place *place)
 		return;
 	snprintf(text, sizeof(text), "%u more lines were held back, the last of them \"%s\"",
 		 place->held_back, place->last);
-	emit(place->level, place->module, NULL, text);
+	emit(place->level, place->module, place->object[0] ? place->object : NULL, text);
 	place->held_back = 0;
 }
 
@@ -131,27 +147,37 @@ void log_run(uint64_t now_ns)
 			tell_held_back(&sink.places[i]);
 }
 
+__attribute__((format(printf, 3, 0))) static void hold_back(struct place *place, const char *object,
+							    const char *format, va_list arguments)
+{
+	if (place->held_back == 1)
+		snprintf(place->object, sizeof(place->object), "%s", object);
+	else if (strcmp(place->object, object) != 0)
+		place->object[0] = '\0';
+	vsnprintf(place->last, sizeof(place->last), format, arguments);
+}
+
 void log_write(enum log_level level, const char *module, const char *format, ...)
 {
 	const char *field;
 	struct place *place = NULL;
-	char text[1024], object[128];
+	char text[1024], object[OBJECT] = "";
 	va_list arguments;
-	bool is_held_back;
 
 	if (!log_is_on(level))
 		return;
-	is_held_back = level != LOG_LEVEL_DEBUG && !is_allowed(level, module, format, &place);
 	field = find_object_field(module, format);
-	if (field && !is_held_back) {
+	if (field) {
 		va_start(arguments, format);
 		snprintf(object, sizeof(object), "%s=%s", field, va_arg(arguments, const char *));
 		va_end(arguments);
 	}
 	va_start(arguments, format);
-	vsnprintf(is_held_back ? place->last : text, is_held_back ? SHOWN : sizeof(text), format,
-		  arguments);
-	va_end(arguments);
-	if (!is_held_back)
+	if (level == LOG_LEVEL_DEBUG || is_allowed(level, module, format, &place)) {
+		vsnprintf(text, sizeof(text), format, arguments);
 		emit(level, module, field ? object : NULL, text);
+	} else {
+		hold_back(place, object, format, arguments);
+	}
+	va_end(arguments);
 }

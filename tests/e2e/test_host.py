@@ -57,12 +57,26 @@ def test_where_something_tracks_no_table_is_made(pair, daemon):
     assert "procflow" not in pair.probe.ruleset()
 
 
+def test_second_daemon_of_a_host_is_refused(pair, daemon):
+    """By hand beside the service: whichever ended first would put back the other's settings."""
+    first = daemon(pair.probe)
+    second = daemon(pair.probe, start=False)
+    second.start(wait=False)
+    assert second.wait_exit() == 3
+    assert f"another procflowd runs (pid {first.pid})" in second.log()
+    assert settings(pair.probe) == ["1", "1"] and "procflow" in pair.probe.ruleset()
+    first.stop()
+    assert settings(pair.probe) == ["0", "0"]
+    second.start().stop()
+
+
 def test_second_daemon_on_one_state_directory_is_refused(pair, daemon):
     first = daemon(pair.probe)
-    second = daemon(pair.probe, state=first.state, start=False)
+    second = daemon(pair.peer, state=first.state, start=False)
+    second.prepared = False
     second.start(wait=False)
-    assert second.wait_exit() not in (0, -6, -11)
-    assert str(first.state) in second.log()
+    assert second.wait_exit() == 3
+    assert f"{first.state}: another procflowd runs with this state directory" in second.log()
     first.stop()
 
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -762,6 +763,42 @@ static void test_size_of_files_is_bounded(unused void **state)
 	unlink(large);
 }
 
+static void check_rights(mode_t directory_mode, mode_t file_mode, gid_t group, const char *wrong)
+{
+	char directory[] = "/tmp/procflow-test-XXXXXX", path[64], expected[256] = "";
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/procflow.yaml", directory);
+	close(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
+	assert_int_equal(chown(path, (uid_t)-1, group), 0);
+	assert_int_equal(chown(directory, (uid_t)-1, group), 0);
+	assert_int_equal(chmod(path, file_mode), 0);
+	assert_int_equal(chmod(directory, directory_mode), 0);
+	if (wrong)
+		snprintf(expected, sizeof(expected),
+			 "%s: others than its owner may write %s, and so say what the daemon does "
+			 "(chmod go-w mends it)\n",
+			 path, wrong);
+	check_file(path, true, wrong ? -EINVAL : 0, expected);
+	unlink(path);
+	rmdir(directory);
+}
+
+static void test_who_else_may_write(unused void **state)
+{
+	check_rights(0700, 0600, getegid(), NULL);
+	check_rights(0755, 0644, getegid(), NULL);
+	check_rights(0755, 0646, getegid(), "it");
+	check_rights(0757, 0644, getegid(), "to its directory");
+	check_rights(0777, 0644, getegid(), "to its directory");
+	check_rights(01777, 0644, getegid(), NULL);
+	if (geteuid() != 0)
+		skip();
+	check_rights(0775, 0664, 0, NULL);
+	check_rights(0755, 0664, 64990, "it");
+	check_rights(0775, 0644, 64990, "to its directory");
+}
+
 static void test_unreadable_file(unused void **state)
 {
 	char path[] = "/tmp/procflow-test-XXXXXX";
@@ -796,6 +833,7 @@ int main(void)
 		cmocka_unit_test(test_long_lines_are_cut),
 		cmocka_unit_test(test_files_that_cannot_be_read),
 		cmocka_unit_test(test_size_of_files_is_bounded),
+		cmocka_unit_test(test_who_else_may_write),
 		cmocka_unit_test(test_unreadable_file),
 	};
 

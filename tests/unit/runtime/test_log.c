@@ -8,7 +8,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -117,6 +119,22 @@ static void journal_has_fields(unused void **state)
 	assert_non_null(strstr(text, "PRIORITY=5\n"));
 	assert_non_null(strstr(text, "MODULE=export\n"));
 	assert_non_null(strstr(text, "EXPORTER=collector\n"));
+	for (int i = 0; i < 30; i++)
+		log_warning("%s: is slow: %d", "collector", i);
+	for (int i = 0; i < 10; i++)
+		read_entry(journal, text, sizeof(text));
+	log_flush();
+	read_entry(journal, text, sizeof(text));
+	assert_non_null(strstr(text, "20 more lines were held back"));
+	assert_non_null(strstr(text, "EXPORTER=collector\n"));
+	for (int i = 0; i < 12; i++)
+		log_warning("%s: is late", i % 2 ? "one" : "another");
+	for (int i = 0; i < 10; i++)
+		read_entry(journal, text, sizeof(text));
+	log_flush();
+	read_entry(journal, text, sizeof(text));
+	assert_non_null(strstr(text, "2 more lines were held back"));
+	assert_null(strstr(text, "EXPORTER="));
 	log_write(LOG_LEVEL_ERROR, "conntrack", "%s: events were lost", "no exporter");
 	read_entry(journal, text, sizeof(text));
 	assert_non_null(strstr(text, "PRIORITY=3\n"));
@@ -126,11 +144,50 @@ static void journal_has_fields(unused void **state)
 	close(journal);
 }
 
+static void told_to(int journal, const char *stream, const char *line)
+{
+	char text[4096];
+	ssize_t length;
+
+	assert_int_equal(stream ? setenv("JOURNAL_STREAM", stream, 1) : unsetenv("JOURNAL_STREAM"),
+			 0);
+	log_configure(LOG_LEVEL_NOTICE, LOG_TARGET_AUTO);
+	log_notice("which way");
+	length = recv(journal, text, sizeof(text) - 1, MSG_DONTWAIT);
+	text[length < 0 ? 0 : length] = '\0';
+	assert_string_equal(strstr(text, "MESSAGE=") ? "journal" : "stderr", line);
+}
+
+/* The variable alone is also in a shell that a service started. */
+static void journal_is_asked_where_stderr_is_its(unused void **state)
+{
+	int journal = open_journal();
+	struct capture capture = capture_begin();
+	char stream[64], text[4096];
+	struct stat status;
+
+	if (journal < 0) {
+		capture_end(&capture, text, sizeof(text));
+		skip();
+	}
+	assert_int_equal(fstat(STDERR_FILENO, &status), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev,
+		 (uintmax_t)status.st_ino);
+	told_to(journal, stream, "journal");
+	told_to(journal, "1:2", "stderr");
+	told_to(journal, "nonsense", "stderr");
+	told_to(journal, NULL, "stderr");
+	log_configure(LOG_LEVEL_NOTICE, LOG_TARGET_STDERR);
+	capture_end(&capture, text, sizeof(text));
+	close(journal);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(repeats_are_held_back_and_told),
 		cmocka_unit_test(journal_has_fields),
+		cmocka_unit_test(journal_is_asked_where_stderr_is_its),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
