@@ -35,6 +35,7 @@ struct conntrack {
 	bool is_listing;
 	bool is_congested; /* an overrun was told and the queue was not empty since */
 	int sysctl_fd;
+	struct wall_steps wall;
 	uint64_t drained_ns; /* all events from before were read */
 };
 
@@ -52,11 +53,12 @@ struct batch {
 static struct batch batch_begin(struct conntrack *conntrack, const struct netlink_channel *channel,
 				bool is_answer)
 {
+	wall_steps_observe(&conntrack->wall, clock_now_ns(), clock_wall_offset_ns());
 	return (struct batch){
 		.conntrack = conntrack,
 		.channel = channel,
 		.context = {.timeouts = &conntrack->timeouts,
-			    .wall_offset_ns = clock_wall_offset_ns(),
+			    .wall = &conntrack->wall,
 			    .not_before_ns = conntrack->drained_ns},
 		.is_answer = is_answer,
 	};

@@ -305,17 +305,9 @@ static void set_translation(struct reading *reading)
 
 static uint64_t to_monotonic(uint64_t wall_ns, const struct conntrack_parse_context *context)
 {
-	int64_t ns;
-
-	/* 1: before the machine's clock began, but known. Nothing lies in the future. */
-	if (wall_ns == 0)
-		return 0;
-	if (wall_ns > INT64_MAX ||
-	    __builtin_sub_overflow((int64_t)wall_ns, context->wall_offset_ns, &ns))
-		return context->now_ns;
-	if (ns < 1)
-		return 1;
-	return (uint64_t)ns < context->now_ns ? (uint64_t)ns : context->now_ns;
+	return wall_ns == 0 || !context->wall
+		       ? 0
+		       : wall_steps_place(context->wall, wall_ns, context->now_ns);
 }
 
 /* Timeouts count in jiffies, the two timestamps do not: an entry may seem to end one too early. */

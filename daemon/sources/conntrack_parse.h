@@ -5,15 +5,16 @@
 
 #include <libmnl/libmnl.h>
 
+#include "base/wall_steps.h"
 #include "flow/flow_event.h"
 #include "sources/conntrack_timeouts.h"
 
 /* What turns the message's wall times and remaining lifetimes into monotonic times. */
 struct conntrack_parse_context {
 	const struct conntrack_timeouts *timeouts;
-	uint64_t now_ns;	/* monotonic: when the message was read */
-	uint64_t not_before_ns; /* events: none of before is left to read */
-	int64_t wall_offset_ns; /* wall time - monotonic time */
+	uint64_t now_ns;	       /* monotonic: when the message was read */
+	uint64_t not_before_ns;	       /* events: none of before is left to read */
+	const struct wall_steps *wall; /* NULL: its times are not used */
 };
 
 /* Named outcomes. */

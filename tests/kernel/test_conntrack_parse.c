@@ -84,8 +84,10 @@ static void compare_counters(const struct nf_conntrack *entry, const struct flow
 static bool compare(const struct conntrack_seen *seen)
 {
 	int64_t offset_ns = clock_wall_offset_ns();
+	const struct wall_steps wall = {
+		.periods = {{.from_ns = 1, .until_ns = 1, .offset_ns = offset_ns}}, .count = 1};
 	struct conntrack_parse_context context = {
-		.timeouts = &no_timeouts, .now_ns = clock_now_ns(), .wall_offset_ns = offset_ns};
+		.timeouts = &no_timeouts, .now_ns = clock_now_ns(), .wall = &wall};
 	const struct nf_conntrack *entry = seen->entry;
 	struct flow_event event;
 	int r = conntrack_parse(seen->message, false, &context, &event);

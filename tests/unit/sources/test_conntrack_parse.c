@@ -32,10 +32,15 @@ static const struct conntrack_timeouts timeouts = {
 		},
 };
 
+static const struct wall_steps wall = {
+	.periods = {{.from_ns = 1, .until_ns = 1, .offset_ns = (int64_t)(WALL_S * NS_PER_SEC)}},
+	.count = 1,
+};
+
 static const struct conntrack_parse_context context = {
 	.timeouts = &timeouts,
 	.now_ns = NOW_S * NS_PER_SEC,
-	.wall_offset_ns = (int64_t)(WALL_S * NS_PER_SEC),
+	.wall = &wall,
 };
 
 /* What a test says about an entry; what is 0 or NULL is left out. */
