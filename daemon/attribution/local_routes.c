@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/hash_map.h"
+#include "netlink/attribute.h"
 #include "netlink/channel.h"
 
 enum { MOST_TORN_DUMPS = 3 };
@@ -107,17 +108,16 @@ static int add_prefix(struct route_set *set, const struct local_route *route)
 	return 0;
 }
 
-static int on_attribute(const struct nlattr *attribute, void *userdata)
+static void parse_attribute(const struct nlattr *attribute, struct local_route *route)
 {
-	struct local_route *route = userdata;
-	uint16_t type = mnl_attr_get_type(attribute);
-	uint16_t size = mnl_attr_get_payload_len(attribute);
+	const void *value = netlink_attribute_get_payload(attribute);
+	uint16_t type = netlink_attribute_get_type(attribute);
+	size_t size = netlink_attribute_get_size(attribute);
 
 	if (type == RTA_DST && size == ip_address_length(route->prefix.family))
-		memcpy(route->prefix.address.bytes, mnl_attr_get_payload(attribute), size);
-	else if (type == RTA_OIF && size == sizeof(uint32_t))
-		route->interfaces[0] = mnl_attr_get_u32(attribute);
-	return MNL_CB_OK;
+		memcpy(route->prefix.address.bytes, value, size);
+	else if (type == RTA_OIF && size == sizeof(route->interfaces[0]))
+		memcpy(&route->interfaces[0], value, size);
 }
 
 int local_routes_parse(const struct nlmsghdr *message, struct local_route *ret)
@@ -135,7 +135,8 @@ int local_routes_parse(const struct nlmsghdr *message, struct local_route *ret)
 	route.prefix.bits = head->rtm_dst_len;
 	if (route.prefix.bits > ip_address_length(route.prefix.family) * 8)
 		return -EBADMSG;
-	mnl_attr_parse(message, sizeof(*head), on_attribute, &route);
+	netlink_for_each_attribute (attribute, message, sizeof(*head))
+		parse_attribute(attribute, &route);
 	*ret = route;
 	return 0;
 }

@@ -21,6 +21,7 @@
 #include <linux/sock_diag.h>
 
 #include "base/cleanup.h"
+#include "netlink/attribute.h"
 #include "netlink/channel.h"
 
 _Static_assert(sizeof(struct inet_diag_req_v2) == 56, "SOCK_DIAG_REQUEST_SIZE counts with it");
@@ -84,17 +85,16 @@ static void unmap_addresses(struct sock_diag_socket *socket)
 		socket->remote = (struct ip_address){{0}};
 }
 
-static int on_attribute(const struct nlattr *attribute, void *userdata)
+static void parse_attribute(const struct nlattr *attribute, struct sock_diag_socket *socket)
 {
-	struct sock_diag_socket *socket = userdata;
-	uint16_t type = mnl_attr_get_type(attribute);
-	uint16_t size = mnl_attr_get_payload_len(attribute);
+	const uint8_t *value = netlink_attribute_get_payload(attribute);
+	uint16_t type = netlink_attribute_get_type(attribute);
+	size_t size = netlink_attribute_get_size(attribute);
 
-	if (type == INET_DIAG_CGROUP_ID && size == sizeof(uint64_t))
-		socket->cgroup_id = mnl_attr_get_u64(attribute);
-	else if (type == INET_DIAG_SKV6ONLY && size == 1 && mnl_attr_get_u8(attribute))
+	if (type == INET_DIAG_CGROUP_ID && size == sizeof(socket->cgroup_id))
+		memcpy(&socket->cgroup_id, value, size);
+	else if (type == INET_DIAG_SKV6ONLY && size == 1 && *value)
 		socket->takes_v4 = false;
-	return MNL_CB_OK;
 }
 
 int sock_diag_parse(const struct nlmsghdr *message, struct sock_diag_socket *ret)
@@ -118,7 +118,8 @@ int sock_diag_parse(const struct nlmsghdr *message, struct sock_diag_socket *ret
 	socket.uid = answer->idiag_uid;
 	socket.has_uid = socket.inode != 0 || socket.uid != 0;
 	socket.takes_v4 = true;
-	mnl_attr_parse(message, sizeof(*answer), on_attribute, &socket);
+	netlink_for_each_attribute (attribute, message, sizeof(*answer))
+		parse_attribute(attribute, &socket);
 	unmap_addresses(&socket);
 	*ret = socket;
 	return 0;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 static inline uint16_t netlink_attribute_get_type(const struct nlattr *attribute)
 {
@@ -64,3 +65,18 @@ static inline const struct nlattr *netlink_attribute_get_next(const struct nlatt
 #define netlink_for_each_nested(attribute, nest)                                                   \
 	netlink_walk(attribute, netlink_attribute_get_payload(nest),                               \
 		     (const void *)((const char *)(nest) + (nest)->nla_len))
+
+/* The first "size" bytes of the attribute "type" of a message with "offset" bytes of the family's own
+ * header. False, and *ret as it was, where there is none that long. */
+static inline bool netlink_message_copy_value(const struct nlmsghdr *message, size_t offset,
+					      uint16_t type, void *ret, size_t size)
+{
+	netlink_for_each_attribute (attribute, message, offset) {
+		if (netlink_attribute_get_type(attribute) == type &&
+		    netlink_attribute_get_size(attribute) >= size) {
+			memcpy(ret, netlink_attribute_get_payload(attribute), size);
+			return true;
+		}
+	}
+	return false;
+}

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/macros.h"
+#include "netlink/attribute.h"
 #include "procfs/text_file.h"
 
 /* A record takes about 2 KiB of the buffer (560 bytes of statistics, twice for a group, and what
@@ -212,16 +213,14 @@ struct attributes {
 	const struct nlattr *of[8];
 };
 
-_Static_assert(TASKSTATS_TYPE_MAX < 8 && CTRL_ATTR_FAMILY_NAME < 8, "attribute types");
+_Static_assert(TASKSTATS_TYPE_MAX < 8, "attribute types");
 
-static int on_attribute(const struct nlattr *attribute, void *userdata)
+static void add_attribute(struct attributes *attributes, const struct nlattr *attribute)
 {
-	struct attributes *attributes = userdata;
-	uint16_t type = mnl_attr_get_type(attribute);
+	uint16_t type = netlink_attribute_get_type(attribute);
 
 	if (type < array_length(attributes->of))
 		attributes->of[type] = attribute;
-	return MNL_CB_OK;
 }
 
 /* TASKSTATS_TYPE_AGGR_PID or _TGID: an id and the statistics that go with it. */
@@ -230,15 +229,18 @@ static int parse_aggregate(const struct nlattr *aggregate, uint16_t id_type, pid
 {
 	struct attributes attributes = {0};
 	const struct nlattr *id, *figures;
+	uint32_t number;
 
-	mnl_attr_parse_nested(aggregate, on_attribute, &attributes);
+	netlink_for_each_nested (attribute, aggregate)
+		add_attribute(&attributes, attribute);
 	id = attributes.of[id_type];
 	figures = attributes.of[TASKSTATS_TYPE_STATS];
-	if (!id || !figures || mnl_attr_get_payload_len(id) < sizeof(uint32_t))
+	if (!id || !figures || netlink_attribute_get_size(id) < sizeof(number))
 		return -EBADMSG;
-	*ret_id = (pid_t)mnl_attr_get_u32(id);
-	return taskstats_parse(mnl_attr_get_payload(figures), mnl_attr_get_payload_len(figures),
-			       ret_figures);
+	memcpy(&number, netlink_attribute_get_payload(id), sizeof(number));
+	*ret_id = (pid_t)number;
+	return taskstats_parse(netlink_attribute_get_payload(figures),
+			       netlink_attribute_get_size(figures), ret_figures);
 }
 
 int taskstats_parse_message(const struct nlmsghdr *message, struct taskstats_message *ret)
@@ -252,7 +254,8 @@ int taskstats_parse_message(const struct nlmsghdr *message, struct taskstats_mes
 	if (message->nlmsg_len < mnl_nlmsg_size(sizeof(*header)) ||
 	    header->cmd != TASKSTATS_CMD_NEW)
 		return -EBADMSG;
-	mnl_attr_parse(message, sizeof(*header), on_attribute, &attributes);
+	netlink_for_each_attribute (attribute, message, sizeof(*header))
+		add_attribute(&attributes, attribute);
 	task = attributes.of[TASKSTATS_TYPE_AGGR_PID];
 	group = attributes.of[TASKSTATS_TYPE_AGGR_TGID];
 	parsed.has_task = task != NULL;
@@ -284,13 +287,8 @@ static struct nlmsghdr *put_request(void *bytes, uint16_t family, uint8_t comman
 
 static int on_family(const struct nlmsghdr *message, void *userdata)
 {
-	struct attributes attributes = {0};
-	const struct nlattr *id;
-
-	mnl_attr_parse(message, sizeof(struct genlmsghdr), on_attribute, &attributes);
-	id = attributes.of[CTRL_ATTR_FAMILY_ID];
-	if (id && mnl_attr_get_payload_len(id) >= sizeof(uint16_t))
-		*(uint16_t *)userdata = mnl_attr_get_u16(id);
+	netlink_message_copy_value(message, sizeof(struct genlmsghdr), CTRL_ATTR_FAMILY_ID,
+				   userdata, sizeof(uint16_t));
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/macros.h"
+#include "netlink/attribute.h"
 #include "netlink/channel.h"
 #include "sources/host_checks.h"
 
@@ -62,17 +63,10 @@ void host_check_socket_lookup(struct host_report *report)
 	}
 }
 
-static int on_family_attribute(const struct nlattr *attribute, void *userdata)
-{
-	if (mnl_attr_get_type(attribute) == CTRL_ATTR_FAMILY_ID &&
-	    mnl_attr_get_payload_len(attribute) >= sizeof(uint16_t))
-		*(uint16_t *)userdata = mnl_attr_get_u16(attribute);
-	return MNL_CB_OK;
-}
-
 static int on_family(const struct nlmsghdr *message, void *userdata)
 {
-	mnl_attr_parse(message, sizeof(struct genlmsghdr), on_family_attribute, userdata);
+	netlink_message_copy_value(message, sizeof(struct genlmsghdr), CTRL_ATTR_FAMILY_ID,
+				   userdata, sizeof(uint16_t));
 	return 0;
 }
 

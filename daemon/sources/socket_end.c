@@ -37,12 +37,8 @@ DEFINE_CLEANUP(struct socket_end *, socket_end_free);
 
 static int on_number(const struct nlmsghdr *message, void *userdata)
 {
-	netlink_for_each_attribute (attribute, message, sizeof(struct rtgenmsg)) {
-		if (netlink_attribute_get_type(attribute) == NETNSA_NSID &&
-		    netlink_attribute_get_size(attribute) == sizeof(int32_t))
-			*(int32_t *)userdata =
-				*(const int32_t *)netlink_attribute_get_payload(attribute);
-	}
+	netlink_message_copy_value(message, sizeof(struct rtgenmsg), NETNSA_NSID, userdata,
+				   sizeof(int32_t));
 	return 0;
 }
 

@@ -88,6 +88,22 @@ static void a_short_address_is_not_read(void **state)
 	assert_true(ip_address_is_zero(&route.prefix.address));
 }
 
+/* Its end is that of the message to the byte: behind it stands somebody else's. */
+static void a_cut_attribute_is_not_read(void **state)
+{
+	struct message message = make_route(AF_INET, 32, RTN_LOCAL);
+	uint32_t interface = 5;
+	struct local_route route;
+
+	(void)state;
+	mnl_attr_put(&message.header, RTA_OIF, sizeof(interface), &interface);
+	for (int cut = 1; cut <= 3; cut++) {
+		message.header.nlmsg_len--;
+		assert_int_equal(local_routes_parse(&message.header, &route), 0);
+		assert_int_equal(route.interfaces[0], 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +111,7 @@ int main(void)
 		cmocka_unit_test(a24_broadcast_and_multicast_are_not_local),
 		cmocka_unit_test(what_is_no_route_is_refused),
 		cmocka_unit_test(a_short_address_is_not_read),
+		cmocka_unit_test(a_cut_attribute_is_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,6 +180,22 @@ static void what_is_no_answer_is_refused(void **state)
 	assert_int_equal(sock_diag_parse(&answer.header, &socket), -EBADMSG);
 }
 
+/* Its end is that of the message to the byte: behind it stands somebody else's. */
+static void a_cut_attribute_is_not_read(void **state)
+{
+	struct answer answer = make_answer(AF_INET, "10.0.0.1", "10.0.0.2");
+	uint64_t cgroup = 0x123456789;
+	struct sock_diag_socket socket;
+
+	(void)state;
+	mnl_attr_put(&answer.header, INET_DIAG_CGROUP_ID, sizeof(cgroup), &cgroup);
+	for (int cut = 1; cut <= 3; cut++) {
+		answer.header.nlmsg_len--;
+		assert_int_equal(sock_diag_parse(&answer.header, &socket), 0);
+		assert_int_equal(socket.cgroup_id, 0);
+	}
+}
+
 static struct sock_diag_socket socket_at(const char *local, uint16_t local_port, const char *remote,
 					 uint16_t remote_port)
 {
@@ -253,6 +269,7 @@ int main(void)
 		cmocka_unit_test(a21_mapped_addresses_are_ipv4),
 		cmocka_unit_test(a04_the_uid_of_a_socket_without_a_process_is_unknown),
 		cmocka_unit_test(what_is_no_answer_is_refused),
+		cmocka_unit_test(a_cut_attribute_is_not_read),
 		cmocka_unit_test(only_a_socket_of_the_tuple_fits),
 		cmocka_unit_test(ipv6_only_is_read),
 	};

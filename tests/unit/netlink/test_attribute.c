@@ -81,11 +81,32 @@ static void test_cut_attribute_is_none(unused void **state)
 	}
 }
 
+static void test_a_value_is_copied(unused void **state)
+{
+	char buffer[128] = {0};
+	struct nlmsghdr *message = make_message(buffer);
+	uint32_t number = 7;
+	uint16_t start;
+
+	assert_true(netlink_message_copy_value(message, FAMILY_HEADER, 1, &number, 4));
+	assert_int_equal(number, 1);
+	assert_true(netlink_message_copy_value(message, FAMILY_HEADER, 2, &start, 2));
+	assert_memory_equal(&start, "ab", 2);
+	/* Too short, in a nest, not there, cut. */
+	assert_false(netlink_message_copy_value(message, FAMILY_HEADER, 2, &number, 4));
+	assert_false(netlink_message_copy_value(message, FAMILY_HEADER, 5, &number, 4));
+	assert_false(netlink_message_copy_value(message, FAMILY_HEADER, 6, &number, 4));
+	message->nlmsg_len = 31;
+	assert_false(netlink_message_copy_value(message, FAMILY_HEADER, 1, &number, 4));
+	assert_int_equal(number, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_message),
 		cmocka_unit_test(test_cut_attribute_is_none),
+		cmocka_unit_test(test_a_value_is_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

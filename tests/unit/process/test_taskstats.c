@@ -201,6 +201,22 @@ static void group_exit_has_task_and_group(void **state)
 	assert_int_equal(parsed.group_figures.cpu_ns, 999);
 }
 
+/* Its end is that of the message to the byte: behind it stands somebody else's. */
+static void a_cut_record_is_not_read(void **state)
+{
+	uint8_t bytes[4096] = {0};
+	struct nlmsghdr *message = build_group_exit(bytes);
+	struct taskstats_message parsed;
+
+	(void)state;
+	for (int cut = 1; cut <= 3; cut++) {
+		message->nlmsg_len--;
+		assert_int_equal(taskstats_parse_message(message, &parsed), 0);
+		assert_true(parsed.has_task);
+		assert_false(parsed.has_group);
+	}
+}
+
 /* Cut short anywhere, and with any byte changed: read within bounds (under ASan), never believed
  * without an id and statistics. */
 static void broken_messages_are_survived(void **state)
@@ -237,6 +253,7 @@ int main(void)
 		cmocka_unit_test(every_length_is_survived),
 		cmocka_unit_test(exit_cpu_of_what_never_slept_is_its_life),
 		cmocka_unit_test(group_exit_has_task_and_group),
+		cmocka_unit_test(a_cut_record_is_not_read),
 		cmocka_unit_test(broken_messages_are_survived),
 	};
 
