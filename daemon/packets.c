@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,9 @@
 /* What has no flow is kept so long, so that its next packets are known again; and a closed connection of
  * packets alone, so that its last ones begin no other. */
 #define FOREIGN_NS (5 * NS_PER_SEC)
-#define TELL_NS	   (10 * NS_PER_SEC)
+/* A connection of packets alone that was silent for idle_timeout: who began it is kept so long. */
+#define SILENT_NS (2 * 3600 * NS_PER_SEC)
+#define TELL_NS	  (10 * NS_PER_SEC)
 
 /* Details without a flow, at the most. */
 enum { MOST_WAITING = 65536 };
@@ -36,6 +39,8 @@ enum stage {
 	STAGE_NEW,     /* its event may be on its way */
 	STAGE_FOREIGN, /* tracked, and none of our flows */
 	STAGE_CLOSED,  /* was a flow of packets alone */
+	STAGE_SILENT,  /* was one, and may be again */
+	STAGE_COUNT,
 };
 
 struct packets {
@@ -46,7 +51,7 @@ struct packets {
 	struct loop_source *timer;
 	struct hash_map map; /* of struct packet_details, by key */
 	struct slab slab;
-	struct list_node fresh, foreign; /* by due_ns: STAGE_NEW; the other two */
+	struct list_node stages[STAGE_COUNT]; /* by due_ns */
 	size_t waiting;
 	uint64_t seed;
 	struct packet_prefixes prefixes;
@@ -87,10 +92,15 @@ static void stop_waiting(struct packets *packets, struct packet_details *details
 static void wait_in(struct packets *packets, struct packet_details *details, enum stage stage,
 		    uint64_t now_ns)
 {
+	static const uint64_t durations[STAGE_COUNT] = {[STAGE_NEW] = EVENT_NS,
+							[STAGE_FOREIGN] = FOREIGN_NS,
+							[STAGE_CLOSED] = FOREIGN_NS,
+							[STAGE_SILENT] = SILENT_NS};
+
 	stop_waiting(packets, details);
 	details->stage = (uint8_t)stage;
-	details->due_ns = now_ns + (stage == STAGE_NEW ? EVENT_NS : FOREIGN_NS);
-	list_add_tail(stage == STAGE_NEW ? &packets->fresh : &packets->foreign, &details->waiting);
+	details->due_ns = now_ns + durations[stage];
+	list_add_tail(&packets->stages[stage], &details->waiting);
 	packets->waiting++;
 }
 
@@ -136,7 +146,7 @@ static struct flow *get_flow(const struct packet_details *details)
 	return details->flow && details->flow->id == details->flow_id ? details->flow : NULL;
 }
 
-/* The details of a flow, or NULL. */
+/* The details under a flow's key, or NULL. */
 static struct packet_details *find_of_flow(const struct packets *packets, const struct flow *flow,
 					   struct flow_key *ret_key, int *ret_side)
 {
@@ -147,7 +157,8 @@ static struct packet_details *find_of_flow(const struct packets *packets, const 
 	return *ret_side == PACKET_KEY_NO_FLOW ? NULL : find_details(packets, ret_key);
 }
 
-/* Packets of a translated flow do not have its key, so that it could not be found by them later. */
+/* Packets of a translated flow do not have its key, and none has its zone's number on it: it could not be found
+ * by them later. */
 void packets_on_open(struct packets *packets, struct flow *flow)
 {
 	struct packet_details *details;
@@ -159,9 +170,14 @@ void packets_on_open(struct packets *packets, struct flow *flow)
 	details = find_of_flow(packets, flow, &key, &side);
 	if (side == PACKET_KEY_NO_FLOW)
 		return;
-	if (!details && flow->reply)
+	if (!details && (flow->reply || flow->key.zone))
 		details = add_details(packets, &key);
-	if (details && !get_flow(details))
+	if (!details)
+		return;
+	/* One tuple in two zones, or of two translations: no packet says whose it is. */
+	if (get_flow(details) && details->flow != flow)
+		details->is_ambiguous = true;
+	else if (!get_flow(details))
 		link_flow(packets, details, flow, (enum packet_side)side);
 }
 
@@ -177,10 +193,14 @@ void packets_on_close(struct packets *packets, struct flow *flow)
 	if (!details || details->flow != flow)
 		return;
 	details->flow = NULL;
-	if (flow->is_from_packets && packet_details_is_closed(details))
+	if (flow->is_from_packets && packet_details_is_closed(details)) {
 		wait_in(packets, details, STAGE_CLOSED, clock_now_ns());
-	else
+	} else if (flow->is_from_packets && flow->key.protocol == IPPROTO_TCP) {
+		packet_details_start_over(details);
+		wait_in(packets, details, STAGE_SILENT, clock_now_ns());
+	} else {
 		remove_details(packets, details);
+	}
 }
 
 static struct flow_counters count_one(const struct packet_details *details, enum packet_side side,
@@ -265,7 +285,13 @@ static bool is_tracked(struct packets *packets, const struct packet_details *det
 /* Nobody told of it. Answers alone are no flow: their question was not seen. */
 static void settle(struct packets *packets, struct packet_details *details, uint64_t now_ns)
 {
-	if (is_tracked(packets, details)) {
+	const struct flow_key key = details->key;
+	bool has_entry = is_tracked(packets, details);
+
+	/* The answer is an event, too: by now they may have their flow, or have gone with it. */
+	if (find_details(packets, &key) != details || get_flow(details))
+		return;
+	if (has_entry) {
 		wait_in(packets, details, STAGE_FOREIGN, now_ns);
 		return;
 	}
@@ -276,22 +302,25 @@ static void run_waiting(struct packets *packets, uint64_t now_ns)
 {
 	struct list_node *node;
 
-	while ((node = list_first(&packets->fresh)) && from_waiting(node)->due_ns <= now_ns)
+	while ((node = list_first(&packets->stages[STAGE_NEW])) &&
+	       from_waiting(node)->due_ns <= now_ns)
 		settle(packets, from_waiting(node), now_ns);
-	while ((node = list_first(&packets->foreign)) && from_waiting(node)->due_ns <= now_ns)
-		remove_details(packets, from_waiting(node));
+	for (int stage = STAGE_FOREIGN; stage < STAGE_COUNT; stage++)
+		while ((node = list_first(&packets->stages[stage])) &&
+		       from_waiting(node)->due_ns <= now_ns)
+			remove_details(packets, from_waiting(node));
 }
 
 static void arm_timer(struct packets *packets)
 {
 	uint64_t due_ns = UINT64_MAX;
-	struct list_node *node = list_first(&packets->fresh);
 
-	if (node)
-		due_ns = from_waiting(node)->due_ns;
-	node = list_first(&packets->foreign);
-	if (node && from_waiting(node)->due_ns < due_ns)
-		due_ns = from_waiting(node)->due_ns;
+	for (int stage = STAGE_NEW; stage < STAGE_COUNT; stage++) {
+		struct list_node *node = list_first(&packets->stages[stage]);
+
+		if (node && from_waiting(node)->due_ns < due_ns)
+			due_ns = from_waiting(node)->due_ns;
+	}
 	if (due_ns != UINT64_MAX)
 		loop_source_set_time(packets->timer, due_ns);
 }
@@ -338,7 +367,8 @@ static struct flow *find_flow(struct packets *packets, const struct packet_event
 		flow = flow_table_find(get_table(packets), &event->conntrack_key,
 				       event->conntrack_id);
 		if (flow) {
-			int side = packet_key_make(&flow->key, &own);
+			struct flow_key seen = packet_key_of_flow(&flow->key, flow->reply);
+			int side = packet_key_make(&seen, &own);
 
 			*ret_initiator =
 				side == PACKET_SIDE_HIGH ? PACKET_SIDE_HIGH : PACKET_SIDE_LOW;
@@ -356,6 +386,15 @@ static struct flow *find_flow(struct packets *packets, const struct packet_event
 	return NULL;
 }
 
+/* The one that has been silent for longest makes room. */
+static void drop_silent(struct packets *packets)
+{
+	struct list_node *node = list_first(&packets->stages[STAGE_SILENT]);
+
+	if (node)
+		remove_details(packets, from_waiting(node));
+}
+
 /* New details for a packet of "key", linked to their flow where it is there; NULL: no room. */
 static struct packet_details *
 begin_details(struct packets *packets, const struct packet_event *event, const struct flow_key *key)
@@ -364,6 +403,8 @@ begin_details(struct packets *packets, const struct packet_event *event, const s
 	enum packet_side initiator;
 	struct flow *flow = find_flow(packets, event, key, &initiator);
 
+	if (!flow && packets->waiting >= MOST_WAITING)
+		drop_silent(packets);
 	if (flow || packets->waiting < MOST_WAITING)
 		details = add_details(packets, key);
 	if (!details) {
@@ -494,7 +535,7 @@ void packets_tell_users(struct packets *packets, struct flow *flow)
 	if (!packets)
 		return;
 	details = find_of_flow(packets, flow, &key, &side);
-	if (!details || details->flow != flow)
+	if (!details || details->flow != flow || details->is_ambiguous)
 		return;
 	ends[details->initiator] = &flow->src;
 	ends[!details->initiator] = &flow->dst;
@@ -515,7 +556,7 @@ void packets_describe(struct packets *packets, const struct flow *flow, struct f
 	if (!packets)
 		return;
 	details = find_of_flow(packets, flow, &key, &side);
-	if (!details || details->flow != flow)
+	if (!details || details->flow != flow || details->is_ambiguous)
 		return;
 	/* Later records begin where the one before ended; without a doubt the kernel told the start. */
 	packet_details_take_start(details, flow->conntrack_id && flow->records == 1 &&
@@ -578,10 +619,10 @@ int packets_new(const struct packets_options *options, struct packets **ret)
 	int r;
 
 	*ret = NULL;
-	if (!options->config->nflog.enable) {
-		nflog_rules_remove_left();
+	/* Before others are looked at: with external rules packets would come twice. */
+	nflog_rules_remove_left();
+	if (!options->config->nflog.enable)
 		return 0;
-	}
 	packets = calloc(1, sizeof(*packets));
 	if (!packets)
 		return -ENOMEM;
@@ -589,8 +630,8 @@ int packets_new(const struct packets_options *options, struct packets **ret)
 	packets->seed = hash_seed_new();
 	hash_map_init(&packets->map);
 	slab_init(&packets->slab, sizeof(struct packet_details));
-	list_init(&packets->fresh);
-	list_init(&packets->foreign);
+	for (int stage = 0; stage < STAGE_COUNT; stage++)
+		list_init(&packets->stages[stage]);
 	packet_fragments_init(&packets->fragments);
 	r = loop_add_timer(options->loop, UINT64_MAX, on_timer, packets, &packets->timer);
 	if (r < 0)

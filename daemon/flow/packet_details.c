@@ -221,7 +221,7 @@ static void add_first(struct packet_details *details, enum packet_side side,
 {
 	details->first_ns = event->when_ns;
 	details->first_clock = event->clock;
-	if (!details->flow)
+	if (!details->flow && (!details->has_roles || packet_details_begins_anew(event)))
 		details->initiator = (uint8_t)find_initiator(side, event);
 }
 
@@ -252,6 +252,16 @@ uint64_t packet_details_add(struct packet_details *details, enum packet_side sid
 	}
 	add_payload(details, side, event);
 	return details->ends[side].bytes - before;
+}
+
+void packet_details_start_over(struct packet_details *details)
+{
+	*details = (struct packet_details){.key = details->key,
+					   .waiting = details->waiting,
+					   .prefix = details->prefix,
+					   .initiator = details->initiator,
+					   .stage = details->stage,
+					   .has_roles = true};
 }
 
 struct flow_counters packet_details_get_counters(const struct packet_details *details)

@@ -66,12 +66,17 @@ struct packet_details {
 	bool has_fin_high : 1;
 	bool had_request : 1;
 	bool had_answer : 1;
-	bool has_counted : 1; /* its owner's */
+	bool has_roles : 1;    /* "initiator" is known from before the first packet */
+	bool is_ambiguous : 1; /* its owner's: of several flows */
 };
 
 /* Works the first packet or another one in. "side" sent it. Returns how many bytes are more now. */
 uint64_t packet_details_add(struct packet_details *details, enum packet_side side,
 			    const struct packet_event *event);
+
+/* Forgets all but the key and who began it: what comes next is another flow of the same connection. Not
+ * while it waits. */
+void packet_details_start_over(struct packet_details *details);
 
 /* Bytes and packets by who began the flow. */
 struct flow_counters packet_details_get_counters(const struct packet_details *details);

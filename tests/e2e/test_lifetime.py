@@ -3,6 +3,8 @@
 
 import signal
 
+import pytest
+
 from harness.counters import Truth
 from harness.namespaces import connect
 from harness.records import assert_has, sum_counters
@@ -131,8 +133,9 @@ def test_max_flows_reports_the_idlest(pair, agent, daemon):
     assert all(record["SRC_PROC_PID"] == client.pid for record in records)
 
 
-def test_a39_zones_keep_flows_apart(agent, daemon, make_namespace):
-    """Two neighbours with one address, told apart by the wire they come in on."""
+@pytest.fixture
+def zoned(make_namespace):
+    """The probe, and two neighbours with one address, told apart by the wire they come in on."""
     probe, left, right = (make_namespace(role) for role in ("probe", "left", "right"))
     connect(probe, "left", ["10.79.0.1/24"], left, "e0", ["10.79.0.2/24"])
     connect(probe, "right", ["10.79.0.1/24"], right, "e0", ["10.79.0.2/24"])
@@ -141,16 +144,27 @@ def test_a39_zones_keep_flows_apart(agent, daemon, make_namespace):
     probe.nft("""table ip zones { chain c { type filter hook prerouting priority -300;
         iifname left ct zone set 1
         iifname right ct zone set 2; }; }""")
-    probed = daemon(probe)
+    return probe, left, right
+
+
+def send_from(namespace, agent, server, count, port=5000):
+    client = agent(namespace, "client")
+    client.open(name="c", version=4, address="10.79.0.2", port=port)
+    for _ in range(count):
+        client.send_to(name="c", count=100, address="10.79.0.1", port=PORT)
+        server.receive_from(name="s")
+
+
+@pytest.mark.parametrize("packets", [False, True], ids=["plain", "nflog"])
+def test_a39_zones_keep_flows_apart(agent, daemon, zoned, packets):
+    """Packets do not say which zone they are of: what they told is left out."""
+    probe, left, right = zoned
+    probed = daemon(probe, {"nflog": {"enable": packets}})
     truths = [Truth.of_port(namespace, "udp", PORT) for namespace in (left, right)]
     server = agent(probe, "server")
     server.open(name="s", version=4, address="10.79.0.1", port=PORT)
     for namespace, count in ((left, 3), (right, 5)):
-        client = agent(namespace, "client")
-        client.open(name="c", version=4, address="10.79.0.2", port=5000)
-        for _ in range(count):
-            client.send_to(name="c", count=100, address="10.79.0.1", port=PORT)
-            server.receive_from(name="s")
+        send_from(namespace, agent, server, count)
     probed.sync()
     probed.stop()
     records = probed.find(L4_DST_PORT=PORT, L4_SRC_PORT=5000)
@@ -158,6 +172,25 @@ def test_a39_zones_keep_flows_apart(agent, daemon, make_namespace):
     expected = sorted(truth.read()["IN_BYTES"] for truth in truths)
     assert sorted(record["IN_BYTES"] for record in records) == expected
     assert expected == [3 * 128, 5 * 128]
+    assert not any("MIN_TTL" in record or "INPUT_SNMP" in record for record in records), records
+
+
+def test_a39_packets_of_a_flow_in_a_zone(agent, daemon, zoned):
+    """One that no other zone has is described by its packets, and is one flow."""
+    probe, left, right = zoned
+    probed = daemon(probe, {"nflog": {"enable": True}})
+    server = agent(probe, "server")
+    server.open(name="s", version=4, address="10.79.0.1", port=PORT)
+    send_from(left, agent, server, 3, port=5001)
+    send_from(right, agent, server, 2, port=5002)
+    probed.sync()
+    probed.stop()
+    for device, port, count in (("left", 5001, 3), ("right", 5002, 2)):
+        index = int(probe.run("cat", f"/sys/class/net/{device}/ifindex").stdout)
+        record, = probed.find(L4_SRC_PORT=port)
+        assert_has(record, {"INPUT_SNMP": index, "MIN_TTL": 64, "IN_PKTS": count,
+                            **server.as_end("DST")})
+    assert len(probed.find(L4_DST_PORT=PORT)) == 2
 
 
 def test_report_when_conntrack_forgets(pair, agent, daemon):

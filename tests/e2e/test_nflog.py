@@ -2,80 +2,28 @@
 """What logged packets add to flows, and flows that nothing tracks."""
 
 import base64
-import socket
+import pathlib
+import re
 import struct
 import subprocess
+import textwrap
 
 import pytest
 
 from harness.collectors import Tshark, write_pcap
 from harness.counters import Truth
 from harness.daemon import run_procflowd
+from harness.frames import PEER_MAC, PROBE_MAC, ethernet, ipv4, ipv6, send_frames, udp
 from harness.namespaces import run
-from harness.records import ADDRESSES, PROVEN, REMOTE, assert_has
+from harness.records import ADDRESSES, PROVEN, REMOTE, assert_has, assert_no_process
 from harness.waiting import wait_for
 
 NOBODY = 65534
 PORT = 8099
-PROBE_MAC, PEER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
-# Runs in a namespace: sends frames that it reads as hex, one a line, by the device named.
-SEND = """
-import socket, sys
-raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-raw.bind((sys.argv[1], 0))
-for line in sys.stdin:
-    raw.send(bytes.fromhex(line))
-"""
 
 
 def nflog(**more):
     return {"nflog": {"enable": True, **more}}
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
-
-
-def ethernet(payload, protocol, src=PEER_MAC, dst=PROBE_MAC, tags=()):
-    frame = bytes.fromhex((dst + src).replace(":", ""))
-    for kind, vlan in tags:
-        frame += struct.pack(">HH", kind, vlan)
-    return frame + struct.pack(">H", protocol) + payload
-
-
-def ipv4(src, dst, protocol, payload, tos=0, ttl=64, options=b"", fragment=0, number=1):
-    words = (20 + len(options)) // 4
-    head = struct.pack(">BBHHHBBH4s4s", 0x40 | words, tos, words * 4 + len(payload), number,
-                       fragment, ttl, protocol, 0, socket.inet_aton(src), socket.inet_aton(dst))
-    head += options
-    return head[:10] + struct.pack(">H", checksum(head)) + head[12:] + payload
-
-
-def ipv6(src, dst, protocol, payload, tos=0, ttl=64):
-    return struct.pack(">IHBB", 6 << 28 | tos << 20, len(payload), protocol, ttl) + \
-        socket.inet_pton(socket.AF_INET6, src) + socket.inet_pton(socket.AF_INET6, dst) + payload
-
-
-def with_checksum(src, dst, protocol, payload, at):
-    """UDP or TCP; "at": where the checksum stands."""
-    family = socket.AF_INET6 if ":" in src else socket.AF_INET
-    pseudo = socket.inet_pton(family, src) + socket.inet_pton(family, dst) + \
-        struct.pack(">II", len(payload), protocol)
-    return payload[:at] + struct.pack(">H", checksum(pseudo + payload)) + payload[at + 2:]
-
-
-def udp(src, dst, sport, dport, data):
-    head = struct.pack(">HHHH", sport, dport, 8 + len(data), 0)
-    return with_checksum(src, dst, 17, head + data, 6)
-
-
-def send_frames(namespace, device, frames):
-    namespace.run("/usr/bin/python3", "-c", SEND, device,
-                  input="".join(frame.hex() + "\n" for frame in frames))
 
 
 def exchange(client, server, version, address, protocol):
@@ -203,9 +151,10 @@ def test_loopback_is_seen_once(pair, agent, daemon, tracked):
     assert "OUT_DST_MAC" not in record
 
 
-def test_crafted_packets(pair, daemon):
+def test_crafted_packets(pair, agent, daemon):
     """TOS, TTL, MACs, IPv4 options, extension headers; what is wrong is counted and shown to none."""
-    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}, **nflog()})
+    # (every one: conntrack takes a datagram of the wrong length for invalid)
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}, **nflog(packets=0)})
     other = "02:00:00:00:00:77"
     source4, source6 = pair.PEER4, pair.PEER6
     index = int(pair.probe.run("cat", "/sys/class/net/e0/ifindex").stdout)
@@ -219,6 +168,14 @@ def test_crafted_packets(pair, daemon):
     # A datagram whose own length is more than the packet's.
     wrong = struct.pack(">HHHH", 5555, 6666, 900, 0) + b"x"
     frames.append(ethernet(ipv4(source4, pair.PROBE4, 17, wrong), 0x0800))
+    # More headers than are looked through, and more of them than are logged.
+    deep = [bytes([60, 0, 1, 4, 0, 0, 0, 0])] * 9 + [bytes([17, 0, 1, 4, 0, 0, 0, 0])]
+    long = [bytes([17, 39, 1, 253]) + bytes(253) + bytes([1, 61]) + bytes(61)]
+    # (somebody takes them: an error would carry them once more)
+    agent(pair.probe, "server").open(name="s", version=6, address=pair.PROBE6, port=6666)
+    for chain in (deep, long):
+        data = udp(source6, pair.PROBE6, 5555, 6666, b"x")
+        frames.append(ethernet(ipv6(source6, pair.PROBE6, 60, b"".join(chain) + data), 0x86dd))
     send_frames(pair.peer, "e0", frames)
     record = probed.wait_record(L4_DST_PORT=2222)
     assert_has(record, {"IPV4_SRC_ADDR": source4, "SRC_TOS": 0x28, "MIN_TTL": 17, "MAX_TTL": 200,
@@ -229,6 +186,9 @@ def test_crafted_packets(pair, daemon):
     assert_has(record, {"SRC_TOS": 0x48, "MIN_TTL": 33, "MAX_TTL": 33, "IN_PKTS": 1,
                         "IN_BYTES": 40 + 24 + 8 + 6, "IN_SRC_MAC": PEER_MAC.upper(),
                         "L4_SRC_PORT": 3333, "PROTOCOL": 17})
+    counted = probed.status()["nflog"]["faults"]
+    assert {fault: counted[fault] for fault in ("cut", "wrong-length", "too-deep")} == \
+        {"cut": 1, "wrong-length": 1, "too-deep": 1}, counted
     probed.stop()
     assert not [record for record in probed.find(L4_DST_PORT=6666) if "SRC_TOS" in record]
 
@@ -284,10 +244,10 @@ def test_external_rules_on_a_bridge(make_namespace, daemon):
              "the bridge's ports")
     send_frames(left, "e0", frames)
     record = probed.wait_record(L4_DST_PORT=2222)
-    assert_has(record, {"SRC_VLAN": 300, "IN_SRC_MAC": PEER_MAC.upper(), "NFLOG_PREFIX": "bridged",
-                        "MIN_TTL": 9, "IPV4_SRC_ADDR": "10.9.0.1"})
     # (bytes of layer 3, whatever the tags)
-    assert record["IN_BYTES"] == record["IN_PKTS"] * 29
+    assert_has(record, {"SRC_VLAN": 300, "IN_SRC_MAC": PEER_MAC.upper(), "NFLOG_PREFIX": "bridged",
+                        "MIN_TTL": 9, "IPV4_SRC_ADDR": "10.9.0.1", "IN_PKTS": 2,
+                        "IN_BYTES": 2 * 29})
 
 
 def test_forwarded_and_translated(routed, agent, daemon):
@@ -357,6 +317,128 @@ def test_tshark_reads_what_packets_told(routed, agent, daemon, need, tmp_path, k
             assert value.upper() == record[name]
         else:
             assert int(value, 0) == record[name], (name, value, record)
+
+
+def test_the_first_packets_of_a_flow(pair, agent, daemon):
+    """Three of each direction are read, however many there are; all are counted."""
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}, **nflog(packets=3)})
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.open(name="s", version=4, address=pair.PEER4, port=PORT)
+    port = client.connect(name="c", protocol="udp", address=pair.PEER4, port=PORT)["port"]
+    for count in range(40):
+        client.send(name="c", count=100)
+        server.receive_from(name="s")
+        if count % 2:
+            server.send_to(name="s", count=10, address=pair.PROBE4, port=port)
+            client.receive_from(name="c")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {"IN_PKTS": 40, "OUT_PKTS": 20, "MIN_TTL": 64})
+    # (of this flow alone: neighbours talk, too)
+    assert probed.status()["packets"]["matched"] == 6
+
+
+DOCUMENTED = pathlib.Path(__file__).resolve().parents[2] / "docs" / "nflog.md"
+
+
+def documented_blocks(first_word):
+    """The indented blocks of docs/nflog.md that begin so."""
+    blocks = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", DOCUMENTED.read_text(), re.M)
+    return [textwrap.dedent(block) for block in blocks if block.strip().startswith(first_word)]
+
+
+def use_documented_nft(namespace):
+    for block in documented_blocks("table inet mylog"):
+        namespace.nft(block)
+
+
+def use_documented_iptables(namespace):
+    commands, = documented_blocks("iptables")
+    for line in commands.replace("\\\n", " ").splitlines():
+        made = namespace.run(*line.split(), check=False)
+        if made.returncode != 0:
+            pytest.skip(f"iptables: {made.stderr.splitlines()[0]}")
+        namespace.run(*line.replace("iptables", "ip6tables", 1).split())
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("program", ["nft", "iptables"])
+def test_the_documented_external_rules(pair, agent, daemon, need, program, version):
+    """As docs/nflog.md has them: each packet is told once."""
+    need(program)
+    {"nft": use_documented_nft, "iptables": use_documented_iptables}[program](pair.probe)
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}, **nflog(rules="external")})
+    assert "procflow_nflog" not in pair.probe.ruleset()
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    truth = Truth.of_port(pair.peer, "udp", PORT)
+    exchange(client, server, version, pair.addresses(version)[1], "udp")
+    record = probed.wait_record(L4_DST_PORT=PORT, PROTOCOL=17)
+    assert_has(record, {**truth.read(), **client.as_end("SRC"), "MIN_TTL": 64, "MAX_TTL": 64,
+                        "OUT_DST_MAC": PEER_MAC.upper()})
+    status = probed.status()
+    assert status["packets"]["matched"] == record["IN_PKTS"] + record["OUT_PKTS"]
+    assert status["packets"]["flows"] == 0
+    exchange(client, server, version, pair.addresses(version)[1], "tcp")
+    record = probed.wait_record(L4_DST_PORT=PORT, PROTOCOL=6)
+    assert record["CLIENT_TCP_FLAGS"] & 2 and record["SERVER_TCP_FLAGS"] & 0x12 == 0x12
+    probed.stop()
+    assert len(probed.find(L4_DST_PORT=PORT)) == 2 and not probed.find(L4_SRC_PORT=PORT)
+
+
+def test_the_user_of_the_packets_where_no_process_is_found(pair, agent, daemon):
+    """The only method is one that says nothing."""
+    probed = daemon(pair.probe, {
+        **nflog(), "attribution": {"methods": ["sysdig"]},
+        "sysdig": {"enable": True, "command": ["/usr/bin/python3", "-c",
+                                               "'import signal; signal.pause()'"]}})
+    client, server = agent(pair.probe, "client", user=NOBODY), agent(pair.peer, "server")
+    exchange(client, server, 4, pair.PEER4, "tcp")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {"SRC_PROC_ATTRIBUTION": "none", "SRC_PROC_UID": NOBODY,
+                        "SRC_PROC_USER_NAME": client.user, "SRC_PROC_GID": NOBODY,
+                        **REMOTE("DST")})
+    assert_no_process(record, "SRC", but=("UID", "USER_NAME", "GID", "GROUP_NAME",
+                                          "ATTRIBUTION_REASON"))
+    assert "DST_PROC_UID" not in record and "DST_PROC_GID" not in record
+
+
+def test_a_flow_that_comes_back(pair, agent, daemon):
+    """Reported as idle, while conntrack keeps it: it is back when conntrack is asked about its next packet,
+    which stays its own. (Packets of no flow are forgotten after five seconds.)"""
+    pair.probe.nft("""table inet mylog {
+        chain output {
+            type filter hook output priority 290
+            udp dport 8099 log group 32 snaplen 256 queue-threshold 1
+        }
+    }""")
+    probed = daemon(pair.probe, {"flows": {"active_timeout": "1s", "idle_timeout": "2s"},
+                                 **nflog(rules="external")})
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.open(name="s", version=4, address=pair.PEER4, port=PORT)
+    client.connect(name="c", protocol="udp", address=pair.PEER4, port=PORT)
+    client.send(name="c", count=100)
+    probed.wait_record(L4_DST_PORT=PORT, FLOW_END_REASON=1)
+    before = len(probed.find(L4_DST_PORT=PORT, FLOW_END_REASON=2))
+    for number in range(before + 1, before + 8):
+        client.send(name="c", count=100)
+        record = probed.wait_records(number, L4_DST_PORT=PORT, FLOW_END_REASON=2)[-1]
+    assert_has(record, {"MIN_TTL": 64, **client.as_end("SRC")})
+    assert probed.status()["packets"]["flows"] == 0
+
+
+@pytest.mark.parametrize("rules", ["managed", "external", "off"])
+def test_rules_left_by_a_killed_daemon(pair, daemon, rules):
+    """As kernels before 5.12 leave them: they go, also where they are not wanted any more."""
+    pair.probe.nft("""table inet procflow_nflog {
+        chain input {
+            type filter hook input priority 290; policy accept;
+            log group 9 comment "procflowd: logs the heads of packets, drops none"
+        }
+    }""")
+    changes = {"nflog": {"enable": False}} if rules == "off" else nflog(rules=rules)
+    probed = daemon(pair.probe, changes)
+    assert "group 9" not in pair.probe.ruleset()
+    assert ("procflow_nflog" in pair.probe.ruleset()) == (rules == "managed")
+    probed.stop()
 
 
 def test_rules_never_stay(pair, daemon):

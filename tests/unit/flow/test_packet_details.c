@@ -234,6 +234,30 @@ static void test_a_length_that_the_next_packet_tells(unused void **state)
 	assert_int_equal(packet_details_add(&details, SERVER, &event), 52);
 }
 
+/* A connection that was silent: its server may be the first one to be heard again. */
+static void test_who_began_it_outlives_a_pause(void **state)
+{
+	struct packet_details details = {.has_mark = true};
+	struct packet_event event = {.packet = {.key.protocol = IPPROTO_TCP, .bytes = 52}};
+
+	(void)state;
+	event.when_ns = 1000;
+	event.packet.tcp_flags = 16;
+	packet_details_add(&details, PACKET_SIDE_HIGH, &event);
+	assert_int_equal(details.initiator, PACKET_SIDE_HIGH);
+	packet_details_start_over(&details);
+	assert_int_equal(packet_details_get_counters(&details).in_packets, 0);
+	assert_false(details.has_mark);
+	packet_details_add(&details, PACKET_SIDE_LOW, &event);
+	assert_int_equal(details.initiator, PACKET_SIDE_HIGH);
+	assert_int_equal(packet_details_get_counters(&details).out_packets, 1);
+	/* Another connection asks for itself. */
+	packet_details_start_over(&details);
+	event.packet.tcp_flags = 2;
+	packet_details_add(&details, PACKET_SIDE_LOW, &event);
+	assert_int_equal(details.initiator, PACKET_SIDE_LOW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_initiator),
 		cmocka_unit_test(test_a_length_that_the_next_packet_tells),
+		cmocka_unit_test(test_who_began_it_outlives_a_pause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
