@@ -13,7 +13,8 @@ FETCH_S = 300
 # The folders of modules that the tests may ask for.
 FOLDERS = ("arch/x86/crypto", "crypto", "drivers/net/*.ko*", "lib", "net")
 MODULES = (
-    "nf_conntrack", "nf_conntrack_netlink", "nf_tables", "nft_ct", "nfnetlink_log", "xt_NFLOG",
+    "nf_conntrack", "nf_conntrack_netlink", "nf_tables", "nft_ct", "nft_log", "nfnetlink_log",
+    "xt_NFLOG",
     "nf_nat", "nft_nat", "nft_masq", "nft_chain_nat", "inet_diag", "tcp_diag",
     "udp_diag", "raw_diag", "unix_diag", "af_packet", "veth", "dummy", "tun")
 APT_CONFIGURATION = """
