@@ -450,14 +450,28 @@ def test_rules_never_stay(pair, daemon):
         assert wait_for(lambda: "procflow" not in pair.probe.ruleset(), "the end of the rules")
 
 
+# Another program that listens to group 32 (NFULNL_MSG_CONFIG, NFULNL_CFG_CMD_BIND), until it is ended.
+LISTENER = """
+import socket, struct
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+netlink.bind((0, 0))
+body = struct.pack("!BBH", 0, 0, 32) + struct.pack("=HHB3x", 5, 1, 1)
+netlink.send(struct.pack("=IHHII", 16 + len(body), 4 << 8 | 1, 5, 1, 0) + body)
+print(struct.unpack_from("=i", netlink.recv(4096), 16)[0], flush=True)
+netlink.recv(4096)
+"""
+
+
 def test_a_group_in_use(pair, daemon):
-    first = daemon(pair.probe, nflog())
-    second = daemon(pair.probe, nflog(), state=first.directory / "other")
+    first = pair.probe.popen("/usr/bin/python3", "-c", LISTENER, stdout=subprocess.PIPE, text=True)
+    assert first.stdout.readline() == "0\n"
+    second = daemon(pair.probe, nflog())
     assert "group 32: another program listens" in second.log()
     checked = run_procflowd("--check", "-c", second.config_path, namespace=pair.probe)
     assert "group 32 is in use" in checked.stdout and checked.returncode == 1
-    first.stop()
     second.stop()
+    first.kill()
+    first.wait()
     checked = run_procflowd("--check", "-c", second.config_path, namespace=pair.probe)
     assert "group 32 is free" in checked.stdout
 
