@@ -24,7 +24,9 @@
 #include "support/child.h"
 #include "support/temporary.h"
 
-enum { CLOSE_FAULTS = 5, CLOSE_PAGES = 256 };
+/* Before Linux 6.2 each of three kinds of pages is told up to 64 late (TASK_RSS_EVENTS_THRESH in
+ * mm/memory.c), and a fault in a file maps 16 of them. */
+enum { CLOSE_FAULTS = 5, CLOSE_PAGES = 512 };
 
 struct fixture {
 	int proc_fd;
@@ -364,7 +366,8 @@ static void k8_exit_record_names_who_was_never_seen(void **state)
 	assert_int_equal(identity->parent_pid, getpid());
 	assert_string_equal(identity->parent_name, "kernel_process");
 	assert_int_equal(identity->uid, getuid());
-	assert_true(identity->start_ns >= before_ns - NS_PER_MS && identity->start_ns <= after_ns);
+	assert_true(identity->start_ns + child_get_tolerance_ns() >= before_ns &&
+		    identity->start_ns <= after_ns);
 	usage = sample(fixture, process);
 	assert_true(usage.is_final && usage.has_faults && !usage.has_memory);
 	assert_close(usage.cpu_ns, truth_ns, child_get_tolerance_ns());
@@ -406,7 +409,8 @@ static void start_is_known_to_the_microsecond(void **state)
 	child_wait_pause(&child);
 	after_ns = clock_now_ns();
 	process = acquire(fixture, child.pid);
-	assert_true(process_get_identity(process)->start_ns + NS_PER_MS >= before_ns);
+	assert_true(process_get_identity(process)->start_ns + child_get_tolerance_ns() >=
+		    before_ns);
 	assert_true(process_get_identity(process)->start_ns <= after_ns);
 	child_continue(&child);
 	child_reap(&child, NULL);

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "support/slowness.h"
 
 enum { LONGEST_SECONDS = 50, TOLERANCE_MS = 2 };
 
@@ -30,7 +31,7 @@ struct child child_start(child_work work, void *argument)
 	assert_true(child.pid >= 0);
 	if (child.pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(LONGEST_SECONDS);
+		alarm(LONGEST_SECONDS * slowness_get());
 		close(done[0]);
 		close(go[1]);
 		child.done_fd = done[1];
@@ -67,11 +68,28 @@ void child_continue(struct child *child)
 	assert_int_equal(write(child->go_fd, &byte, 1), 1);
 }
 
+static uint64_t read_clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 void child_wait_zombie(struct child *child)
 {
+	clockid_t clock;
 	siginfo_t info;
+	uint64_t before_ns, used_ns;
 
 	assert_int_equal(waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(clock_getcpuclockid(child->pid, &clock), 0);
+	used_ns = read_clock_ns(clock);
+	do {
+		before_ns = used_ns;
+		usleep(1000);
+		used_ns = read_clock_ns(clock);
+	} while (used_ns != before_ns);
 }
 
 uint64_t rusage_cpu_ns(const struct rusage *usage)
@@ -90,14 +108,6 @@ uint64_t child_reap(struct child *child, struct rusage *usage)
 	if (usage)
 		*usage = own;
 	return rusage_cpu_ns(&own);
-}
-
-static uint64_t read_clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
 static void pass_ms(clockid_t clock, unsigned ms)
@@ -120,8 +130,5 @@ void child_spin_ms(unsigned ms)
 
 uint64_t child_get_tolerance_ns(void)
 {
-	const char *slowness = getenv("PROCFLOW_TEST_SLOWNESS");
-	unsigned long factor = slowness ? strtoul(slowness, NULL, 10) : 1;
-
-	return TOLERANCE_MS * NS_PER_MS * (factor > 0 ? factor : 1);
+	return TOLERANCE_MS * NS_PER_MS * slowness_get();
 }

@@ -21,7 +21,8 @@ void child_pause(struct child *child);
 /* The test's side: waits for that point; lets it go on. */
 void child_wait_pause(struct child *child);
 void child_continue(struct child *child);
-/* Waits until it is a zombie, and leaves it one. */
+/* Waits until it is a zombie, and leaves it one: one whose CPU clock stands still, for the parent is
+ * woken some way before the end of do_exit() (kernel/exit.c). */
 void child_wait_zombie(struct child *child);
 /* Reaps it and closes the pipes. CPU time as wait4(2) tells it, ns; "usage" may be NULL. */
 uint64_t child_reap(struct child *child, struct rusage *usage);
@@ -31,6 +32,6 @@ uint64_t child_reap(struct child *child, struct rusage *usage);
 void child_burn_ms(unsigned ms);
 void child_spin_ms(unsigned ms);
 /* How far two readings of one CPU clock may lie apart for what is done between them: 2 ms, times
- * PROCFLOW_TEST_SLOWNESS where the environment has it, for machines that are emulated. */
+ * slowness_get(). */
 uint64_t child_get_tolerance_ns(void);
 uint64_t rusage_cpu_ns(const struct rusage *usage);

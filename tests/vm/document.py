@@ -19,7 +19,7 @@ kernels under qemu and runs in each what the daemon leans on. Last run: {date}.
 - All others are the programs of `tests/kernel`, one for each group of kernel facts.
 
 {table}
-{truth}
+{truth}{failed}
 ## What each kernel lacks
 
 {lacks}"""
@@ -77,6 +77,9 @@ def make_page(columns, unreachable, date):
     truth = "".join(f"- {column.kernel.series}, {result.name.removeprefix('truth ')}: "
                     f"{result.reason}\n" for column in columns for result in column.results
                     if result.name.startswith("truth "))
+    lines = [f"- {column.kernel.series}, {result.name}: {result.reason}\n" for column in columns
+             for result in column.results if result.state == results.FAILED]
+    failed = "\n## What failed, and why\n\n" + "".join(lines) if lines else ""
     lacks = ""
     for column in columns:
         lines = "".join(f"- {text}\n" for text in column.lacks) or "Nothing.\n"
@@ -84,4 +87,5 @@ def make_page(columns, unreachable, date):
     for suite, why in unreachable.items():
         lacks += (f"### {kernels.SUITES[suite]}\n\n"
                   f"Not tried, Debian {suite} could not be reached: {why}\n\n")
-    return PAGE.format(date=date.isoformat(), table=table, truth=truth, lacks=lacks.rstrip() + "\n")
+    return PAGE.format(date=date.isoformat(), table=table, truth=truth, failed=failed,
+                       lacks=lacks.rstrip() + "\n")

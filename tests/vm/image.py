@@ -86,15 +86,16 @@ def add_modules(archive, kernel):
             archive.add_file(f"lib/modules/{kernel.release}/{name}", path)
 
 
-def build(path, kernel, programs, cells):
-    """programs: names in the guest and files here. The cpio at "path" is replaced."""
+def build(path, kernel, programs, parts):
+    """programs: names in the guest and files here; parts: what init runs, in that order. The cpio at
+    "path" is replaced."""
     archive = Archive(path)
     for folder in FOLDERS:
         archive.add_folder(folder)
     archive.add_text("init", (pathlib.Path(__file__).parent / "init").read_text(), 0o755)
     archive.add_text("etc/passwd", PASSWD)
     archive.add_text("etc/group", GROUP)
-    archive.add_text("cells", "\n".join(cells) + "\n")
+    archive.add_text("parts", "\n".join(parts) + "\n")
     archive.add_text("modules", "\n".join(MODULES) + "\n")
     add_busybox(archive)
     for name, target in HOST_PROGRAMS.items():

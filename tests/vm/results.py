@@ -9,6 +9,8 @@ PASSED, FAILED, SKIPPED = "ok", "failed", "skipped"
 MARK = re.compile(r"@(begin|end|fact|done)\b ?(.*)")
 CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] (?!\d+ test)(.*)", re.MULTILINE)
 CMOCKA_CASE = re.compile(r"^\[ RUN      \] (.*)\n((?:.*\n)*?)\[  SKIPPED \] \1$", re.MULTILINE)
+CMOCKA_ERROR = re.compile(r"^\[  ERROR   \] --- (.*)\n\[   LINE   \] --- (?:\S*/)?([^/\s]+:\d+).*\n"
+                          r"(?:\[  FAILED  \] (.*))?", re.MULTILINE)
 CMOCKA_FAILED = re.compile(r"^\[  FAILED  \] (?!\d+ test)(.*)", re.MULTILINE)
 CRASHED = re.compile(r"Kernel panic|Oops:|BUG: |general protection fault|Call Trace:")
 TRUTH_ROW = re.compile(
@@ -49,7 +51,9 @@ def parse(text):
         elif mark[1] == "begin":
             name, lines = mark[2], []
         elif mark[1] == "end":
-            guest.parts[name] = ("\n".join(lines).strip(), int(mark[2].rpartition(" ")[2]))
+            # Of a part that ran several times, the first failure.
+            if guest.parts.get(name, ("", 0))[1] in (0, NOT_HERE):
+                guest.parts[name] = ("\n".join(lines).strip(), int(mark[2].rpartition(" ")[2]))
             name = None
         elif mark[1] == "fact":
             guest.facts.append(tuple(mark[2].split(" ", 1)))
@@ -75,6 +79,14 @@ def trim(reason, name):
     return re.sub(rf"^(SKIP |skipped: |{re.escape(name)}: )*", "", reason)
 
 
+def find_failures(output):
+    """Each case that failed, with what did not hold and where."""
+    failed = dict.fromkeys(CMOCKA_FAILED.findall(output), "")
+    failed |= {case: f": {said.strip()} ({place})"
+               for said, place, case in CMOCKA_ERROR.findall(output) if case}
+    return "; ".join(case + why for case, why in failed.items())
+
+
 def judge_contract(name, output, status):
     lines = [line for line in output.splitlines() if line.strip()]
     last = lines[-1] if lines else f"status {status}, nothing said"
@@ -84,8 +96,8 @@ def judge_contract(name, output, status):
     if status == KILLED:
         return Result(name, FAILED, f"did not end in time, after: {last}", output)
     if status != 0:
-        failed = ", ".join(sorted(set(CMOCKA_FAILED.findall(output))))
-        return Result(name, FAILED, failed or f"status {status}: {last}", output, skipped)
+        return Result(name, FAILED, find_failures(output) or f"status {status}: {last}", output,
+                      skipped)
     return Result(name, PASSED, "", output, skipped)
 
 
