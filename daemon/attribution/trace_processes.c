@@ -14,10 +14,17 @@
 #include "base/list.h"
 #include "base/slab.h"
 
+/* A child has its parent's until it executes another: most never do. */
+struct path {
+	unsigned users;
+	char text[];
+};
+
 struct life {
 	struct list_node age;
 	struct life *older; /* an earlier one of the same pid */
 	struct trace_process process;
+	struct path *path; /* of process.executable */
 	uint64_t known_ns; /* its start, or when it was last found in /proc */
 	/* Threads, where the start was seen; else how many more were started than ended. */
 	int threads;
@@ -52,10 +59,32 @@ int trace_processes_new(const struct trace_processes_options *options, struct tr
 	return 0;
 }
 
-static void free_executable(struct life *life)
+static void drop_path(struct life *life)
 {
-	free((char *)(uintptr_t)life->process.executable);
+	if (life->path && --life->path->users == 0)
+		free(life->path);
+	life->path = NULL;
 	life->process.executable = NULL;
+}
+
+static void share_path(struct life *life, struct path *path)
+{
+	path->users++;
+	life->path = path;
+	life->process.executable = path->text;
+}
+
+/* NULL without memory. */
+static struct path *make_path(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct path *path = malloc(sizeof(*path) + size);
+
+	if (!path)
+		return NULL;
+	path->users = 0;
+	memcpy(path->text, text, size);
+	return path;
 }
 
 void trace_processes_free(struct trace_processes *processes)
@@ -63,9 +92,9 @@ void trace_processes_free(struct trace_processes *processes)
 	if (!processes)
 		return;
 	list_for_each (node, &processes->running)
-		free_executable(container_of(node, struct life, age));
+		drop_path(container_of(node, struct life, age));
 	list_for_each (node, &processes->exited)
-		free_executable(container_of(node, struct life, age));
+		drop_path(container_of(node, struct life, age));
 	hash_map_fini(&processes->newest);
 	slab_fini(&processes->slab);
 	free(processes);
@@ -103,7 +132,7 @@ static void drop(struct trace_processes *processes, struct life *life)
 		newest->older = life->older;
 	}
 	list_remove(&life->age);
-	free_executable(life);
+	drop_path(life);
 	slab_give(&processes->slab, life);
 	processes->counters.processes--;
 }
@@ -188,8 +217,8 @@ static int on_fork(struct trace_processes *processes, const struct process_event
 	if (parent && parent != life) {
 		parent->process.fork_ns = event->when_ns;
 		memcpy(life->process.name, parent->process.name, sizeof(life->process.name));
-		if (parent->process.executable)
-			life->process.executable = strdup(parent->process.executable);
+		if (parent->path)
+			share_path(life, parent->path);
 	}
 	return 0;
 }
@@ -208,7 +237,7 @@ static int on_exec(struct trace_processes *processes, const struct process_event
 	life->process.exit_ns = UINT64_MAX;
 	list_move_tail(&processes->running, &life->age);
 	/* Its path follows; without that record the old one would be wrong. */
-	free_executable(life);
+	drop_path(life);
 	return 0;
 }
 
@@ -247,12 +276,16 @@ static int on_name(struct trace_processes *processes, const struct process_event
 static int on_executable(struct trace_processes *processes, const struct process_event *event)
 {
 	struct life *life = find_newest(processes, event->pid);
+	struct path *path;
 
 	if (!life || !event->executable)
 		return 0;
-	free_executable(life);
-	life->process.executable = strdup(event->executable);
-	return life->process.executable ? 0 : -ENOMEM;
+	drop_path(life);
+	path = make_path(event->executable);
+	if (!path)
+		return -ENOMEM;
+	share_path(life, path);
+	return 0;
 }
 
 int trace_processes_add(struct trace_processes *processes, const struct process_event *event)
