@@ -7,7 +7,8 @@
  * processes that execute), which are gone or not by then. In turns of 1 ms, as the daemon's loop has
  * them under load: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
  * of trace are read and kept ("records"), and the owner of each new flow is asked for ("questions").
- * Medians of rounds in which the cells take turns. In a network namespace of its own. */
+ * Medians of rounds in which the cells take turns; what it costs to read the clock is taken off. In a
+ * network namespace of its own. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,8 @@ enum {
 	SPAWNERS = 2,
 	EVENTS_PER_TURN = 4096,
 	BUFFER_BYTES = 64 << 20,
-	REQUEST_SIZE = 256
+	REQUEST_SIZE = 256,
+	CLOCK_READINGS = 1000
 };
 
 struct cell {
@@ -61,6 +63,8 @@ struct bench {
 	const char *sender;
 	struct flow_event fresh[EVENTS_PER_TURN];
 	size_t fresh_count;
+	uint64_t received_until_ns; /* events of before were all received */
+	uint64_t clock_ns;	    /* one reading */
 	uint64_t conntrack_ns, records_ns, questions_ns;
 	size_t flows, right, ended;
 };
@@ -73,11 +77,26 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t measure_clock(void)
+{
+	uint64_t begin_ns = cpu_ns();
+
+	for (int i = 0; i < CLOCK_READINGS; i++)
+		cpu_ns();
+	return (cpu_ns() - begin_ns) / CLOCK_READINGS;
+}
+
+static uint64_t take_off(uint64_t from_ns, uint64_t until_ns, uint64_t clock_ns)
+{
+	return until_ns > from_ns + clock_ns ? until_ns - from_ns - clock_ns : 0;
+}
+
 static int on_message(const struct nlmsghdr *message, void *userdata)
 {
 	struct bench *bench = userdata;
 	struct conntrack_parse_context context = {.timeouts = &bench->timeouts,
-						  .now_ns = clock_now_ns()};
+						  .now_ns = clock_now_ns(),
+						  .not_before_ns = bench->received_until_ns};
 	struct flow_event event;
 
 	if (conntrack_parse(message, false, &context, &event) != CONNTRACK_PARSED)
@@ -99,6 +118,7 @@ static void ask(struct bench *bench, const struct flow_event *event)
 						   .family = event->key.family,
 						   .protocol = event->key.protocol},
 					.when_ns = event->when_ns,
+					.not_before_ns = event->not_before_ns,
 					.initiator = true};
 	struct ownership answer;
 
@@ -109,21 +129,22 @@ static void ask(struct bench *bench, const struct flow_event *event)
 
 static void run_turn(struct bench *bench)
 {
-	uint64_t begin_ns = cpu_ns(), received_ns, drained_ns;
+	uint64_t turn_ns = clock_now_ns(), begin_ns = cpu_ns(), received_ns, drained_ns;
 
 	bench->fresh_count = 0;
 	if (netlink_channel_receive(bench->events, EVENTS_PER_TURN, on_message, bench) < 0) {
 		fprintf(stderr, "events were lost\n");
 		exit(1);
 	}
+	bench->received_until_ns = turn_ns;
 	received_ns = cpu_ns();
 	trace_drain(bench->trace);
 	drained_ns = cpu_ns();
 	for (size_t i = 0; i < bench->fresh_count; i++)
 		ask(bench, &bench->fresh[i]);
-	bench->questions_ns += cpu_ns() - drained_ns;
-	bench->records_ns += drained_ns - received_ns;
-	bench->conntrack_ns += received_ns - begin_ns;
+	bench->questions_ns += take_off(drained_ns, cpu_ns(), bench->clock_ns);
+	bench->records_ns += take_off(received_ns, drained_ns, bench->clock_ns);
+	bench->conntrack_ns += take_off(begin_ns, received_ns, bench->clock_ns);
 	poll(NULL, 0, 1);
 }
 
@@ -166,6 +187,7 @@ static struct cost run_cell(struct bench *bench, const struct cell *cell)
 
 	truth_server_start(&cell->truth, &server);
 	senders.flows = truth_map(FLOWS, &senders.flows_fd);
+	bench->clock_ns = measure_clock();
 	run_turn(bench);
 	bench->conntrack_ns = bench->records_ns = bench->questions_ns = 0;
 	bench->flows = bench->right = 0;
