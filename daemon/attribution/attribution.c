@@ -216,7 +216,8 @@ static struct trace_owner_query to_trace_query(const struct ownership_query *que
 		.query = query,
 		.now_ns = now_ns,
 		.netns = place->namespace ? network_namespace_get_inode(place->namespace) : 0,
-		.is_only_owner = place->namespace && place->is_only_one};
+		.is_only_owner = place->namespace && place->is_only_one,
+		.is_only_question = place->is_only_one};
 }
 
 /* A scanner writes its TCP packets itself: there is no socket of that tuple at all. */

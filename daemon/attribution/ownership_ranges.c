@@ -101,9 +101,15 @@ static bool match_range(const void *value, const void *range)
 	return value == range;
 }
 
+static struct range *find_hashed(const struct ownership_ranges *ranges, const struct key *key,
+				 uint64_t hash)
+{
+	return hash_map_find(&ranges->newest, hash, match_key, key);
+}
+
 static struct range *find_newest(const struct ownership_ranges *ranges, const struct key *key)
 {
-	return hash_map_find(&ranges->newest, hash_key(ranges, key), match_key, key);
+	return find_hashed(ranges, key, hash_key(ranges, key));
 }
 
 static bool fits_local(const struct ip_address *a, const struct ip_address *b)
@@ -130,26 +136,41 @@ static void drop(struct ownership_ranges *ranges, struct range *range)
 	ranges->counters.ranges--;
 }
 
-static void make_room(struct ownership_ranges *ranges)
+/* Where the ranges of a key are: looked up once for each record. */
+struct place {
+	uint64_t hash;
+	struct range *newest; /* NULL: there are none */
+};
+
+static struct place find_place(const struct ownership_ranges *ranges, const struct key *key)
+{
+	uint64_t hash = hash_key(ranges, key);
+
+	return (struct place){.hash = hash, .newest = find_hashed(ranges, key, hash)};
+}
+
+/* Whether a range had to go, perhaps one of the key that is at work. */
+static bool make_room(struct ownership_ranges *ranges)
 {
 	struct list_node *oldest = list_first(&ranges->ages);
 
 	if (ranges->counters.ranges < ranges->options.max_ranges || !oldest)
-		return;
+		return false;
 	drop(ranges, container_of(oldest, struct range, age));
 	ranges->counters.evicted++;
+	return true;
 }
 
 /* Puts "range" in behind "older" (NULL: nothing of the key is older). */
-static int link_range(struct ownership_ranges *ranges, struct range *range, struct range *older)
+static int link_range(struct ownership_ranges *ranges, const struct place *place,
+		      struct range *range, struct range *older)
 {
-	struct range *newest = find_newest(ranges, &range->key);
-	uint64_t hash = hash_key(ranges, &range->key);
+	struct range *newest = place->newest;
 
 	if (newest == older) {
 		if (newest)
-			hash_map_remove(&ranges->newest, hash, match_range, newest);
-		if (hash_map_add(&ranges->newest, hash, range) < 0)
+			hash_map_remove(&ranges->newest, place->hash, match_range, newest);
+		if (hash_map_add(&ranges->newest, place->hash, range) < 0)
 			return -ENOMEM;
 		range->newer = NULL;
 	} else if (older) {
@@ -167,22 +188,26 @@ static int link_range(struct ownership_ranges *ranges, struct range *range, stru
 	return 0;
 }
 
-static int add_range(struct ownership_ranges *ranges, const struct range *value)
+static int add_range(struct ownership_ranges *ranges, struct place *place,
+		     const struct range *value)
 {
 	struct range *range, *older;
 
-	make_room(ranges);
+	if (make_room(ranges))
+		place->newest = find_hashed(ranges, &value->key, place->hash);
 	range = slab_take(&ranges->slab);
 	if (!range)
 		return -ENOMEM;
 	*range = *value;
-	older = find_newest(ranges, &range->key);
+	older = place->newest;
 	while (older && older->act.first_ns > range->act.first_ns)
 		older = older->older;
-	if (link_range(ranges, range, older) < 0) {
+	if (link_range(ranges, place, range, older) < 0) {
 		slab_give(&ranges->slab, range);
 		return -ENOMEM;
 	}
+	if (!range->newer)
+		place->newest = range;
 	list_add_tail(&ranges->ages, &range->age);
 	ranges->counters.ranges++;
 	return 0;
@@ -246,20 +271,19 @@ static void extend(struct ownership_ranges *ranges, struct range *range,
 
 /* A record came late and falls between the acts of another owner: those after it are a range of
  * their own. What lay between the first and the last is not known one by one. */
-static int split(struct ownership_ranges *ranges, struct range *range)
+static int split(struct ownership_ranges *ranges, struct place *place, struct range *range)
 {
 	struct range later = *range;
 
 	later.act.first_ns = range->act.last_ns;
 	range->act.last_ns = range->act.first_ns;
-	return add_range(ranges, &later);
+	return add_range(ranges, place, &later);
 }
 
 /* Two processes that read by turns make two ranges, not one for each turn. */
-static struct range *find_same_owner(const struct ownership_ranges *ranges, const struct key *key,
-				     const struct socket_event *event)
+static struct range *find_same_owner(struct range *newest, const struct socket_event *event)
 {
-	struct range *range = find_newest(ranges, key);
+	struct range *range = newest;
 
 	for (int i = 0; range && i < MOST_READERS; i++, range = range->older)
 		if (is_same_owner(range, event) && fits_local(&range->local, &event->socket.local))
@@ -278,15 +302,16 @@ static int add_act(struct ownership_ranges *ranges, const struct socket_event *e
 			.socket_address = event->socket_address},
 		.closed_ns = UINT64_MAX,
 	};
+	struct place place = find_place(ranges, &value.key);
 	struct range *newer = NULL, *at;
 
 	note_kind(&value.act, event);
-	at = value.act.has_begun ? NULL : find_same_owner(ranges, &value.key, event);
+	at = value.act.has_begun ? NULL : find_same_owner(place.newest, event);
 	if (at) {
 		extend(ranges, at, event);
 		return 0;
 	}
-	for (at = find_newest(ranges, &value.key); at; at = at->older) {
+	for (at = place.newest; at; at = at->older) {
 		if (!fits_local(&at->local, &value.local))
 			continue;
 		if (at->act.first_ns <= event->when_ns)
@@ -298,7 +323,7 @@ static int add_act(struct ownership_ranges *ranges, const struct socket_event *e
 		return 0;
 	}
 	if (at && at->act.last_ns > event->when_ns) {
-		int r = split(ranges, at);
+		int r = split(ranges, &place, at);
 
 		if (r < 0)
 			return r;
@@ -307,7 +332,7 @@ static int add_act(struct ownership_ranges *ranges, const struct socket_event *e
 		return 0;
 	}
 	ranges->counters.added++;
-	return add_range(ranges, &value);
+	return add_range(ranges, &place, &value);
 }
 
 static void end_range(struct ownership_ranges *ranges, const struct socket_event *event)
@@ -478,6 +503,31 @@ int ownership_ranges_find_only(struct ownership_ranges *ranges,
 	if (!only) {
 		ranges->counters.missed++;
 		return -ENOENT;
+	}
+	ranges->counters.found++;
+	*ret = to_answer(only);
+	return 0;
+}
+
+int ownership_ranges_find_alone(struct ownership_ranges *ranges,
+				const struct ownership_ranges_query *query,
+				struct ownership_range *ret)
+{
+	uint64_t tolerance_ns = ranges->options.tolerance_ns;
+	uint64_t from_ns =
+		query->earliest_ns > tolerance_ns ? query->earliest_ns - tolerance_ns : 0;
+	uint64_t until_ns = add_saturated(query->latest_ns, tolerance_ns);
+	struct key key = key_from(&query->socket);
+	const struct range *only = find_newest(ranges, &key);
+
+	if (!only || only->older || only->act.first_ns > until_ns || !fits(only, query))
+		return -ENOENT;
+	/* A connection is begun once; a datagram may be the first of a flow though others went before. */
+	if ((key.protocol == IPPROTO_TCP ? only->act.first_ns : only->act.last_ns) < from_ns)
+		return -ENOENT;
+	if (lost_spans_touch(&ranges->lost, from_ns, until_ns)) {
+		ranges->counters.lost++;
+		return OWNERSHIP_RANGES_LOST;
 	}
 	ranges->counters.found++;
 	*ret = to_answer(only);

@@ -89,6 +89,13 @@ int ownership_ranges_find_only(struct ownership_ranges *ranges,
 			       const struct ownership_ranges_query *query,
 			       struct ownership_range *ret);
 
+/* Who began the flow, where nobody else was ever seen acting on its tuple, in any namespace, and the one
+ * who was did so between "earliest" and "latest", as far as the clocks can tell. 0, -ENOENT (another
+ * question has to tell), or OWNERSHIP_RANGES_LOST. */
+int ownership_ranges_find_alone(struct ownership_ranges *ranges,
+				const struct ownership_ranges_query *query,
+				struct ownership_range *ret);
+
 /* Who was seen at the accepting end of a connection. */
 struct ownership_server {
 	struct ownership_act reader; /* who read last; pid 0: nobody did */

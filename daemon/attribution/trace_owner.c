@@ -236,14 +236,14 @@ static bool has_ended(const struct trace_process *process)
 	return process && process->start_ns && process->exit_ns != UINT64_MAX;
 }
 
-static bool is_in_namespace(const struct acceptance *acceptance, const struct ownership_act *act)
+/* "process": what is known of the one that acted, or NULL. */
+static bool is_in_namespace(const struct acceptance *acceptance, const struct ownership_act *act,
+			    const struct trace_process *process)
 {
 	const struct trace_owner *owner = acceptance->owner;
 	pid_t pid = act->pid;
 
 	for (int i = 0; i < MOST_ANCESTORS && pid > 0; i++) {
-		const struct trace_process *process =
-			trace_processes_find(owner->processes, pid, act->first_ns);
 		ino_t netns = has_ended(process)
 				      ? 0
 				      : read_netns_of(acceptance->owner, pid, act->first_ns);
@@ -253,17 +253,16 @@ static bool is_in_namespace(const struct acceptance *acceptance, const struct ow
 		if (!process)
 			break;
 		pid = process->parent;
+		process = trace_processes_find(owner->processes, pid, act->first_ns);
 	}
 	/* The whole family is gone: the tuple and the time are what is left to go by. */
 	return acceptance->netns == owner->netns || acceptance->query->is_only_owner;
 }
 
 /* kworkers, NAPI threads and the like send on behalf of others: what they do proves nothing. */
-static bool is_kernel_thread(const struct trace_owner *owner, const struct ownership_act *act)
+static bool is_kernel_thread(const struct trace_owner *owner, const struct ownership_act *act,
+			     const struct trace_process *process)
 {
-	const struct trace_process *process =
-		trace_processes_find(owner->processes, act->pid, act->first_ns);
-
 	return owner->has_kthreadd &&
 	       (act->pid == KTHREADD ||
 		(process && process->parent == KTHREADD && process->exec_ns == 0));
@@ -272,6 +271,7 @@ static bool is_kernel_thread(const struct trace_owner *owner, const struct owner
 static bool may_be_owner(void *userdata, const struct ownership_act *act)
 {
 	const struct acceptance *acceptance = userdata;
+	const struct trace_process *process;
 	bool is_close = act->closed_ns && !act->read_ns && !act->has_begun;
 
 	/* Who read from a connection or closed it need not be who opened it. */
@@ -281,7 +281,22 @@ static bool may_be_owner(void *userdata, const struct ownership_act *act)
 	 * then, the close is ours (proc_fd_link() in fs/proc/fd.c). */
 	if (is_close && act->pid == acceptance->owner->own_pid)
 		return false;
-	return !is_kernel_thread(acceptance->owner, act) && is_in_namespace(acceptance, act);
+	process = trace_processes_find(acceptance->owner->processes, act->pid, act->first_ns);
+	return !is_kernel_thread(acceptance->owner, act, process) &&
+	       is_in_namespace(acceptance, act, process);
+}
+
+/* Whoever begins a flow leaves a record of it, so the only one who acted at that time on this tuple, in
+ * whatever namespace, is the one: nothing has to be read of it, which is most of what a question costs
+ * (docs/measured.md). Not where several namespaces have the address: each of them would claim it. */
+static bool may_have_begun(void *userdata, const struct ownership_act *act)
+{
+	const struct acceptance *acceptance = userdata;
+	const struct trace_owner *owner = acceptance->owner;
+
+	return act->has_begun &&
+	       !is_kernel_thread(owner, act,
+				 trace_processes_find(owner->processes, act->pid, act->first_ns));
 }
 
 static const struct trace_process *find_process(const struct trace_owner *owner,
@@ -393,17 +408,21 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 		.earliest_ns = query->query->not_before_ns ? query->query->not_before_ns
 							   : query->query->when_ns,
 		.latest_ns = query->query->initiator ? query->query->when_ns : query->now_ns,
-		.accept = may_be_owner,
+		.accept = may_have_begun,
 		.userdata = &acceptance,
 	};
 	struct ownership_range range;
-	int r;
+	int r = -ENOENT;
 
 	if (query->is_own_header || !has_ports(query->query->socket.protocol))
 		return find_portless(owner, query, &acceptance, ret);
 	if (!query->query->initiator && query->query->socket.protocol == IPPROTO_TCP)
 		return find_server(owner, query->query, &acceptance, ret);
-	r = ownership_ranges_find(owner->ranges, &question, &range);
+	if (query->is_only_question && query->query->initiator)
+		r = ownership_ranges_find_alone(owner->ranges, &question, &range);
+	question.accept = may_be_owner;
+	if (r == -ENOENT)
+		r = ownership_ranges_find(owner->ranges, &question, &range);
 	if (r == OWNERSHIP_RANGES_LOST)
 		return TRACE_OWNER_LOST;
 	if (r < 0)

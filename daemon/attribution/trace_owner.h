@@ -56,6 +56,9 @@ struct trace_owner_query {
 	 * left of it is in our own namespace (which does not have the address, so the process had gone
 	 * into another), this is what is left to go by. */
 	bool is_only_owner;
+	/* The question is asked for this namespace alone: the flow began in it, so the only one who was
+	 * seen beginning it need not be looked at. */
+	bool is_only_question;
 };
 
 /* One of the outcomes; *ret is written with TRACE_OWNER_FOUND and TRACE_OWNER_DOUBTFUL: pid,

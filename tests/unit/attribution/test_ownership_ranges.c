@@ -69,6 +69,22 @@ static pid_t ask_udp(struct ownership_ranges *ranges, uint8_t local, uint64_t ea
 	return ask(ranges, &event, earliest_ns, latest_ns);
 }
 
+/* The same of ownership_ranges_find_alone(). */
+static pid_t ask_alone(struct ownership_ranges *ranges, uint8_t protocol, uint64_t earliest_ns,
+		       uint64_t latest_ns)
+{
+	struct socket_event event = make_event(protocol, 1, 1000, 0, 0);
+	struct ownership_ranges_query query = {
+		.socket = event.socket, .earliest_ns = earliest_ns, .latest_ns = latest_ns};
+	struct ownership_range told = {0};
+	int r = ownership_ranges_find_alone(ranges, &query, &told);
+
+	if (r == OWNERSHIP_RANGES_LOST)
+		return -1;
+	assert_true(r == 0 || r == -ENOENT);
+	return told.ownership.process.pid;
+}
+
 static int set_up(void **state)
 {
 	const struct ownership_ranges_options options = {
@@ -294,6 +310,34 @@ static int ask_server(struct ownership_ranges *ranges, uint64_t earliest_ns, uin
 }
 
 /* 7 accepts and hands over to 8; 9 reads a little before. */
+static void test_who_alone_acted_on_a_tuple(void **state)
+{
+	struct socket_event connect = make_event(IPPROTO_TCP, 1, 1000, 9, 1000);
+
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 1000, 1000), 0);
+	add_udp(*state, 1, 7, 1000);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 900, 990), 7);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 1010, 1100), 7);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 900, 989), 0);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 1011, 1100), 0);
+	add_udp(*state, 1, 7, 2000);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 1500, 1600), 7);
+	ownership_ranges_add_lost(*state, 1950, 1960);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 1970, 2000), -1);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 1971, 2000), 7);
+	/* Another one, perhaps of another namespace, at whatever time. */
+	add_udp(*state, 1, 8, 5000);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 2000, 2000), 0);
+	assert_int_equal(ask_alone(*state, IPPROTO_UDP, 5000, 5000), 0);
+	/* What follows a connect on the same socket does not begin another connection. */
+	add(*state, &connect);
+	assert_int_equal(ask_alone(*state, IPPROTO_TCP, 1000, 1000), 9);
+	connect.when_ns = 3000;
+	connect.tcp_state = TCP_FIN_WAIT1;
+	add(*state, &connect);
+	assert_int_equal(ask_alone(*state, IPPROTO_TCP, 3000, 3000), 0);
+}
+
 static void test_who_read_last_and_who_closed(void **state)
 {
 	struct ownership_ranges *ranges = *state;
@@ -560,6 +604,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_query_may_refuse, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_only_one_without_ports, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_who_alone_acted_on_a_tuple, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_read_last_and_who_closed, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_the_next_connection_of_a_tuple, set_up,
