@@ -342,7 +342,7 @@ static void improve_by_sysdig(struct attribution *attribution, const struct owne
 		found.method = OWNERSHIP_SYSDIG;
 		if (ownership_is_better(&found, answer))
 			*answer = found;
-	} else if (answer->method == OWNERSHIP_NONE) {
+	} else if (answer->method < OWNERSHIP_SYSDIG && answer->method != OWNERSHIP_UNKNOWN) {
 		answer->is_provisional = true; /* its lines come late */
 	}
 }

@@ -102,7 +102,7 @@ static unsigned run_checks(struct host_report *report)
 		host_check_tracking,	   host_check_sysctls,	 host_check_conntrack_fill,
 		host_check_receive_buffer, host_check_trace,	 host_check_socket_lookup,
 		host_check_nflog,	   host_check_taskstats, host_check_proc,
-		host_check_namespaces,
+		host_check_namespaces,	   host_check_sysdig,
 	};
 	cleanup_close int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 

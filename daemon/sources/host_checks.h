@@ -23,5 +23,8 @@ void host_check_namespaces(struct host_report *report);
 /* host_check_nflog.c */
 void host_check_nflog(struct host_report *report);
 
+/* host_check_sysdig.c: nothing where it is not wanted. */
+void host_check_sysdig(struct host_report *report);
+
 /* host_check_trace.c */
 void host_check_trace(struct host_report *report);

@@ -3,6 +3,7 @@
 #include "sources/sysdig.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -19,7 +20,11 @@
 #define SHORTEST_PAUSE_NS (1 * NS_PER_SEC)
 #define LONGEST_PAUSE_NS  (60 * NS_PER_SEC)
 
-enum { COMPLAINT_MAX = 240, MOST_ARGUMENTS = 64 };
+enum { COMPLAINT_MAX = 240, ADDED_ARGUMENTS = 6 };
+
+/* Of its complaints so many go to the log in that time, the others are counted. */
+enum { MOST_COMPLAINTS = 20 };
+#define COMPLAINTS_NS (60 * NS_PER_SEC)
 
 /* Bytes on their way to a whole line. */
 struct line {
@@ -37,8 +42,11 @@ struct sysdig {
 	struct line output, complaint;
 	struct sysdig_counters counters;
 	uint64_t started_ns, pause_ns;
+	uint64_t told_from_ns, untold; /* complaints */
+	unsigned told;
+	int refusal; /* why it could not be started the last time, told once; 0: it could */
 	bool is_capture;
-	char *arguments[MOST_ARGUMENTS]; /* ends with NULL */
+	char **arguments; /* ends with NULL */
 	size_t argument_count;
 };
 
@@ -86,6 +94,26 @@ static void on_output_line(struct sysdig *sysdig, const char *bytes, size_t leng
 	}
 }
 
+/* Whether the log takes one more complaint now. */
+static bool may_tell(struct sysdig *sysdig)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (now_ns - sysdig->told_from_ns >= COMPLAINTS_NS) {
+		if (sysdig->untold)
+			log_notice("it said %" PRIu64 " lines more", sysdig->untold);
+		sysdig->told_from_ns = now_ns;
+		sysdig->told = 0;
+		sysdig->untold = 0;
+	}
+	if (sysdig->told < MOST_COMPLAINTS) {
+		sysdig->told++;
+		return true;
+	}
+	sysdig->untold++;
+	return false;
+}
+
 /* What a terminal might obey is not for the log. */
 static void on_complaint_line(struct sysdig *sysdig, const char *bytes, size_t length)
 {
@@ -97,7 +125,7 @@ static void on_complaint_line(struct sysdig *sysdig, const char *bytes, size_t l
 		text[i] = bytes[i] >= ' ' && bytes[i] != 0x7f ? bytes[i] : '?';
 	text[length] = '\0';
 	sysdig->counters.complaints++;
-	if (length > 0)
+	if (length > 0 && may_tell(sysdig))
 		log_notice("it says: %s", text);
 }
 
@@ -174,6 +202,14 @@ static void drop_rest(struct sysdig *sysdig)
 	sysdig->output.is_skipped = sysdig->complaint.is_skipped = false;
 }
 
+static void start_later(struct sysdig *sysdig, uint64_t now_ns)
+{
+	loop_source_set_time(sysdig->timer, now_ns + sysdig->pause_ns);
+	sysdig->pause_ns *= 2;
+	if (sysdig->pause_ns > LONGEST_PAUSE_NS)
+		sysdig->pause_ns = LONGEST_PAUSE_NS;
+}
+
 static void on_end(void *userdata, int status)
 {
 	struct sysdig *sysdig = userdata;
@@ -193,10 +229,15 @@ static void on_end(void *userdata, int status)
 	if (now_ns - sysdig->started_ns > LONGEST_PAUSE_NS)
 		sysdig->pause_ns = SHORTEST_PAUSE_NS;
 	tell_end(sysdig, status, sysdig->pause_ns);
-	loop_source_set_time(sysdig->timer, now_ns + sysdig->pause_ns);
-	sysdig->pause_ns *= 2;
-	if (sysdig->pause_ns > LONGEST_PAUSE_NS)
-		sysdig->pause_ns = LONGEST_PAUSE_NS;
+	start_later(sysdig, now_ns);
+}
+
+static void tell_refusal(const struct sysdig *sysdig, int r)
+{
+	log_warning("%s cannot be run: %s%s; the method sysdig finds nobody%s",
+		    sysdig->arguments[0], strerror(-r),
+		    r == -ENOENT ? " (install it, or tell where it is in sysdig.command)" : "",
+		    sysdig->is_capture ? "" : " until it can: it is tried again");
 }
 
 static void start(struct sysdig *sysdig)
@@ -211,14 +252,17 @@ static void start(struct sysdig *sysdig)
 	r = program_start(sysdig->loop, sysdig->arguments, &handlers, &sysdig->program);
 	if (r == 0) {
 		sysdig->counters.starts++;
+		sysdig->refusal = 0;
 		return;
 	}
 	sysdig->counters.failures++;
-	log_warning("%s cannot be run: %s; the method sysdig finds nobody%s", sysdig->arguments[0],
-		    strerror(-r),
-		    r == -ENOENT ? " (install it, or tell where it is in sysdig.command)" : "");
+	if (r != sysdig->refusal)
+		tell_refusal(sysdig, r);
+	sysdig->refusal = r;
 	if (sysdig->is_capture)
 		end_capture(sysdig, r);
+	else
+		start_later(sysdig, sysdig->started_ns);
 }
 
 static void on_start_due(void *userdata, uint64_t now_ns)
@@ -229,8 +273,6 @@ static void on_start_due(void *userdata, uint64_t now_ns)
 
 static int add_argument(struct sysdig *sysdig, const char *text)
 {
-	if (sysdig->argument_count + 1 >= array_length(sysdig->arguments))
-		return -E2BIG;
 	sysdig->arguments[sysdig->argument_count] = strdup(text);
 	if (!sysdig->arguments[sysdig->argument_count])
 		return -ENOMEM;
@@ -246,8 +288,15 @@ static int set_arguments(struct sysdig *sysdig, const struct sysdig_options *opt
 				       "-p", SYSDIG_LINE_FORMAT, SYSDIG_LINE_FILTER};
 	const char *const *added = sysdig->is_capture ? capture : live;
 	size_t count = sysdig->is_capture ? array_length(capture) : array_length(live);
-	int r = add_argument(sysdig, options->command[0]);
+	size_t words = 0;
+	int r;
 
+	while (options->command[words])
+		words++;
+	sysdig->arguments = calloc(words + ADDED_ARGUMENTS + 1, sizeof(*sysdig->arguments));
+	if (!sysdig->arguments)
+		return -ENOMEM;
+	r = add_argument(sysdig, options->command[0]);
 	for (size_t i = 1; r == 0 && !sysdig->is_capture && options->command[i]; i++)
 		r = add_argument(sysdig, options->command[i]);
 	for (size_t i = 0; r == 0 && i < count; i++)
@@ -289,6 +338,7 @@ void sysdig_free(struct sysdig *sysdig)
 	loop_source_free(sysdig->timer);
 	for (size_t i = 0; i < sysdig->argument_count; i++)
 		free(sysdig->arguments[i]);
+	free(sysdig->arguments);
 	free(sysdig);
 }
 

@@ -4,8 +4,8 @@
 /* Runs sysdig(8) as a child and tells what it sees: who connects, accepts, and sends datagrams, and
  * processes that come and go. Or lets it read a capture that it made before.
  *
- * Whatever it does, it never holds us up: it is started again after pauses that grow to a minute, its
- * complaints go to the log, lines that cannot be read are counted and passed over. What it tells comes
+ * Whatever it does, it never holds us up: it is started again after pauses that grow to a minute, also
+ * where it could not be, its complaints go to the log, lines that cannot be read are counted and passed over. What it tells comes
  * late, by its own buffers: docs/sysdig.md. */
 
 #include <stdint.h>

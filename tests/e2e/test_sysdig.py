@@ -11,9 +11,14 @@ import time
 import pytest
 
 from harness.daemon import build_directory, run_procflowd
+from harness.records import assert_has
 from harness.waiting import wait_for
 
 PORT = 8299
+TRACK = """table inet tracking {
+    chain i { type filter hook prerouting priority 0; ct state new accept; }
+    chain o { type filter hook output priority 0; ct state new accept; }
+}"""
 
 # Runs as "sysdig" would: says what it was started with, then writes what the test puts into a pipe.
 STAND_IN = """
@@ -109,15 +114,39 @@ def test_recordings_through_the_real_program(need, tmp_path):
         assert shown.returncode == 3 and "could not be read to its end" in shown.stderr
 
 
-def test_a_recording_in_the_configuration(pair, daemon, need):
-    """It is of another time: read to its end, and nothing else changes."""
+def test_a_recording_of_another_time(pair, daemon, need):
+    """It is read to its end, and nothing else changes."""
     need("sysdig")
     recording = captures() / "curl_google.scap"
     probed = daemon(pair.probe, {"attribution": {"methods": ["sock_diag", "sysdig"]},
                                  "sysdig": {"enable": True, "command": ["sysdig"],
                                             "capture": str(recording)}})
-    probed.sync()
+    counted = wait_for(lambda: probed.status()["sysdig"] if probed.status()["sysdig"]["ends"]
+                       else None, "the end of the recording")
+    assert counted["lines"] > 0 and counted["too_old"] > 0, counted
+    assert counted["ends"] == counted["starts"] == 1 and counted["sockets"] == 0, counted
     probed.stop()
+
+
+def test_a_recording_of_this_boot(pair, agent, daemon, tmp_path):
+    """It knows of a connection that is older than the daemon; nothing else is asked."""
+    pair.probe.nft(TRACK)
+    pair.probe.sysctl("net.netfilter.nf_conntrack_timestamp", 1)
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    since = time.time_ns()
+    local, remote = connect(client, server, pair.PEER4)
+    recording, reader = tmp_path / "recording", tmp_path / "reader"
+    recording.write_bytes(line("connect", client.pid, "tcp", local, remote, since_ns=since))
+    reader.write_text('#!/bin/sh\n[ "$1" = -r ] && exec cat "$2"\n')
+    reader.chmod(0o755)
+    probed = daemon(pair.probe, {"attribution": {"methods": ["sysdig"]},
+                                 "sysdig": {"enable": True, "command": [str(reader), "--live"],
+                                            "capture": str(recording)}})
+    wait_for(lambda: probed.status()["sysdig"]["sockets"] == 1, "what the recording tells")
+    close(client, server)
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {"SRC_PROC_ATTRIBUTION": "sysdig", "SRC_PROC_PID": client.pid})
+    assert probed.status()["sysdig"]["ends"] == 1, "once"
 
 
 def connect(client, server, address):
@@ -151,26 +180,28 @@ def test_who_sysdig_saw_is_the_owner(pair, agent, daemon, stand_in):
         pipe.write(json.dumps({"proc.name": f"\n{forged}\n"}).encode() + b"\n")
         close(client, server)
         record = probed.wait_record(L4_DST_PORT=PORT)
-    assert record["SRC_PROC_ATTRIBUTION"] == "sysdig", record
-    assert record["SRC_PROC_PID"] == client.pid
-    assert record["DST_PROC_ATTRIBUTION"] == "sysdig", record
-    assert record["DST_PROC_PID"] == server.pid
+        counted = probed.status()["sysdig"]
+    assert_has(record, {"SRC_PROC_ATTRIBUTION": "sysdig", "SRC_PROC_PID": client.pid,
+                        "DST_PROC_ATTRIBUTION": "sysdig", "DST_PROC_PID": server.pid})
+    # Malformed: garbage, an empty line, and objects without what every event has.
+    assert {name: counted[name] for name in ("sockets", "malformed", "unknown", "too_long")} == \
+        {"sockets": 2, "malformed": 5, "unknown": 1, "too_long": 1}, counted
     probed.stop()
 
 
-def test_stronger_methods_are_believed_first(pair, agent, daemon, stand_in):
-    probed = daemon(pair.probe, stand_in.config(methods=("sock_diag", "sysdig")))
+@pytest.mark.parametrize("method", ["trace", "sock_diag"])
+def test_stronger_methods_are_believed_first(pair, agent, daemon, stand_in, method):
+    probed = daemon(pair.probe, stand_in.config(methods=(method, "sysdig")))
     client, server = agent(pair.probe, "client"), agent(pair.probe, "server")
     stand_in.wait_starts(1)
     with stand_in.open() as pipe:
         since = time.time_ns()
         local, remote = connect(client, server, "127.0.0.1")
         pipe.write(line("connect", os.getpid(), "tcp", local, remote, since_ns=since))
-        probed.sync()
+        wait_for(lambda: probed.status()["sysdig"]["sockets"] == 1, "the line")
         close(client, server)
         record = probed.wait_record(L4_DST_PORT=PORT)
-    assert record["SRC_PROC_ATTRIBUTION"] == "sock_diag", record
-    assert record["SRC_PROC_PID"] == client.pid
+    assert_has(record, {"SRC_PROC_ATTRIBUTION": method, "SRC_PROC_PID": client.pid})
 
 
 def anonymous_kib(pid):
@@ -211,7 +242,7 @@ def test_its_death_and_its_silence(pair, daemon, stand_in):
 def test_a_program_that_is_missing_or_complains(pair, daemon, stand_in, tmp_path):
     missing = daemon(pair.probe, {"attribution": {"methods": ["sock_diag", "sysdig"]},
                                   "sysdig": {"enable": True, "command": ["no-such-sysdig"]}})
-    missing.sync()
+    wait_for(lambda: missing.status()["sysdig"]["failures"] >= 3, "three tries")
     assert missing.log().count("no-such-sysdig cannot be run: No such file or directory") == 1
     missing.stop()
     script = tmp_path / "complains"
@@ -224,6 +255,34 @@ def test_a_program_that_is_missing_or_complains(pair, daemon, stand_in, tmp_path
     assert "it says: no ?[31mdriver" in complains.log()
     assert "in 1 s" in complains.log() and "in 2 s" in complains.log()
     complains.stop()
+
+
+def test_a_program_that_complains_without_end(pair, daemon, tmp_path):
+    """All its lines are counted, and the first ones are in the log."""
+    script = tmp_path / "complains"
+    script.write_text("#!/bin/sh\nyes 'no driver' | head -n 5000 >&2\nexec sleep 1000\n")
+    script.chmod(0o755)
+    probed = daemon(pair.probe, {"attribution": {"methods": ["sock_diag", "sysdig"]},
+                                 "sysdig": {"enable": True, "command": [str(script)]}})
+    wait_for(lambda: probed.status()["sysdig"]["complaints"] == 5000, "all complaints")
+    assert probed.log().count("it says: no driver") == 20
+    probed.stop()
+
+
+def test_a_program_that_comes_later(pair, daemon, tmp_path):
+    """One line for each reason why it cannot be started; then it is."""
+    program = tmp_path / "later"
+    probed = daemon(pair.probe, {"attribution": {"methods": ["sock_diag", "sysdig"]},
+                                 "sysdig": {"enable": True, "command": [str(program)]}})
+    wait_for(lambda: "later cannot be run: No such file" in probed.log(), "the first reason")
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    wait_for(lambda: "later cannot be run: Permission denied" in probed.log(), "the second one")
+    program.chmod(0o755)
+    counted = wait_for(lambda: probed.status()["sysdig"] if probed.status()["sysdig"]["starts"]
+                       else None, "its start")
+    assert counted["starts"] == 1 and counted["failures"] >= 2
+    assert probed.log().count("later cannot be run") == 2
+    probed.stop()
 
 
 def test_the_configuration_asks_for_both_halves():

@@ -161,6 +161,44 @@ static void test_events_off(void **state)
 		    "daemon switches it on");
 }
 
+static void test_the_program_sysdig(void **state)
+{
+	static char program[] = "sh", missing[] = "no-such-sysdig", no_program[] = "/etc/passwd";
+	static char capture[] = "/etc/passwd", no_capture[] = "/nowhere/capture.scap";
+	struct config *config = *state;
+	struct {
+		char *program, *capture;
+		const char *line;
+	} cases[] = {
+		{program, NULL, "ok       sysdig               sh can be run; "},
+		{missing, NULL,
+		 "missing  sysdig               no-such-sysdig cannot be run: No such file"},
+		{no_program, NULL,
+		 "missing  sysdig               /etc/passwd cannot be run: Permission denied"},
+		{program, capture,
+		 "ok       sysdig               sh can be run, and /etc/passwd be read\n"},
+		{program, no_capture,
+		 "missing  sysdig               /nowhere/capture.scap cannot be read: No such "
+		 "file"},
+	};
+	char **command = config->sysdig.command.items;
+	char *text = check(config);
+
+	assert_int_equal(
+		count_lines(text, "ok       sysdig") + count_lines(text, "missing  sysdig"), 0);
+	free(text);
+	config->sysdig.enable = true;
+	for (size_t i = 0; i < array_length(cases); i++) {
+		config->sysdig.command.items = (char *[]){cases[i].program, NULL};
+		config->sysdig.capture = cases[i].capture;
+		text = check(config);
+		expect_line(text, cases[i].line);
+		free(text);
+	}
+	config->sysdig.command.items = command;
+	config->sysdig.capture = NULL;
+}
+
 static void set_effective(const struct __user_cap_data_struct data[2])
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -203,6 +241,7 @@ int main(void)
 		network_test(test_what_the_configuration_refuses),
 		network_test(test_a_table_in_the_way),
 		network_test(test_events_off),
+		network_test(test_the_program_sysdig),
 		network_test(test_without_rights),
 	};
 
