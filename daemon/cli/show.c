@@ -206,6 +206,37 @@ int show_status(const struct show *show, const json_t *items)
 	return 0;
 }
 
+/* Behind the table: which exporter dropped how many, and why. */
+static void list_dropped(const struct show *show, const json_t *exporter)
+{
+	static const struct {
+		const char *name, *meaning;
+	} reasons[] = {
+		{"dropped_queue_full", "the queue was full"},
+		{"dropped_unreachable", "sent in vain, and nobody can send them again"},
+		{"dropped_too_large", "did not fit a message"},
+		{"dropped_refused", "the collector will never take them"},
+		{"dropped_no_memory", "no memory"},
+		{"dropped_spool", "the spool was full, torn, or of another template"},
+	};
+	const json_t *value;
+	const char *key;
+
+	json_object_foreach((json_t *)exporter, key, value)
+	{
+		const char *meaning = NULL;
+
+		if (strncmp(key, "dropped_", 8) != 0 || json_integer_value(value) == 0)
+			continue;
+		for (size_t i = 0; i < array_length(reasons); i++)
+			if (strcmp(key, reasons[i].name) == 0)
+				meaning = reasons[i].meaning;
+		fprintf(show->out, "%s: %s %" JSON_INTEGER_FORMAT "%s%s\n",
+			show_get_text(exporter, "name"), key, json_integer_value(value),
+			meaning ? ": " : "", meaning ? meaning : "");
+	}
+}
+
 int show_exporters(const struct show *show, const json_t *items)
 {
 	static const struct table_column columns[] = {
@@ -242,5 +273,9 @@ int show_exporters(const struct show *show, const json_t *items)
 	}
 	table_print(table, show->out, show->width, show->has_colours);
 	table_free(table);
+	json_array_foreach((json_t *)items, i, item)
+	{
+		list_dropped(show, item);
+	}
 	return 0;
 }
