@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "export/exporter_set.h"
+#include "listening.h"
 #include "packets.h"
 #include "pipeline.h"
 #include "process/process_table.h"
@@ -67,6 +68,7 @@ struct daemon {
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
 	struct packets *packets; /* NULL: not wanted, or not to be had */
+	struct listening *listening;
 	struct reporting *reporting;
 	struct loop_source *sweep_timer, *sample_timer, *attribution_timer, *stop_timer;
 	struct loop_source *address_source, *exit_source;
@@ -527,6 +529,16 @@ static int open_packets(struct daemon *daemon)
 	return r;
 }
 
+static int open_listening(struct daemon *daemon)
+{
+	struct listening_options options = {.loop = daemon->loop,
+					    .attribution = daemon->attribution,
+					    .processes = daemon->processes,
+					    .exporters = &daemon->exporters};
+
+	return listening_new(&options, &daemon->listening);
+}
+
 static int open_reporting(struct daemon *daemon)
 {
 	struct counters_parts parts = {
@@ -642,6 +654,9 @@ static int open_parts(struct daemon *daemon, const struct daemon_options *option
 	r = open_packets(daemon);
 	if (r < 0)
 		return r;
+	r = open_listening(daemon);
+	if (r < 0)
+		return r;
 	return open_reporting(daemon);
 }
 
@@ -683,6 +698,7 @@ void daemon_free(struct daemon *daemon)
 	for (size_t i = 0; i < array_length(daemon->signals); i++)
 		loop_source_free(daemon->signals[i]);
 	reporting_free(daemon->reporting);
+	listening_free(daemon->listening);
 	conntrack_free(daemon->conntrack);
 	socket_end_free(daemon->socket_end);
 	sysdig_free(daemon->sysdig);

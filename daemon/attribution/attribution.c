@@ -508,6 +508,14 @@ bool attribution_find_process(const struct attribution *attribution, pid_t pid, 
 	       trace_owner_find_process(attribution->trace, pid, when_ns, ret);
 }
 
+int attribution_list_listeners(struct attribution *attribution, uint64_t now_ns,
+			       listener_on_found on_found, void *userdata)
+{
+	return listeners_list(socket_owner_get_diag(attribution->sockets),
+			      socket_owner_get_inodes(attribution->sockets), now_ns, on_found,
+			      userdata);
+}
+
 const struct attribution_counters *attribution_get_counters(const struct attribution *attribution)
 {
 	return &attribution->counters;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "attribution/listeners.h"
 #include "flow/flow_event.h"
 #include "flow/ownership.h"
 
@@ -107,5 +108,10 @@ bool attribution_has_address(const struct attribution *attribution, enum ip_fami
  * that is not enough to tell it. For one that was gone before anything else could be learnt. */
 bool attribution_find_process(const struct attribution *attribution, pid_t pid, uint64_t when_ns,
 			      struct process_trace *ret);
+
+/* See listeners.h; of the daemon's own network namespace. Takes what is told by sock_diag whichever
+ * methods are configured. 0, or a negative errno. */
+int attribution_list_listeners(struct attribution *attribution, uint64_t now_ns,
+			       listener_on_found on_found, void *userdata);
 
 const struct attribution_counters *attribution_get_counters(const struct attribution *attribution);

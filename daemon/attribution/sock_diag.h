@@ -65,7 +65,7 @@ int sock_diag_find(struct sock_diag *diag, const struct socket_tuple *tuple, uin
 
 typedef void (*sock_diag_on_socket)(const struct sock_diag_socket *socket, void *userdata);
 
-/* Tells every socket of the protocol on this local port and in one of "states" (bits 1 << state),
+/* Tells every socket of the protocol on this local port (0: on any) and in one of "states" (bits 1 << state),
  * IPv4 and IPv6. The kernel walks its whole table for that. 0, or a negative errno. */
 int sock_diag_list_port(struct sock_diag *diag, uint8_t protocol, uint16_t port, uint32_t states,
 			sock_diag_on_socket on_socket, void *userdata);

@@ -72,6 +72,11 @@ struct inode_map *socket_owner_get_inodes(struct socket_owner *owner)
 	return owner->inodes;
 }
 
+struct sock_diag *socket_owner_get_diag(struct socket_owner *owner)
+{
+	return owner->own->diag;
+}
+
 static const struct socket_space *space_of(const struct socket_owner *owner,
 					   const struct socket_owner_query *query)
 {

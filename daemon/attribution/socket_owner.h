@@ -34,6 +34,8 @@ void socket_owner_free(struct socket_owner *owner);
 
 /* See inode_map.h. */
 struct inode_map *socket_owner_get_inodes(struct socket_owner *owner);
+/* Of the namespace that the owner was made in. */
+struct sock_diag *socket_owner_get_diag(struct socket_owner *owner);
 
 /* Always an answer; never OWNERSHIP_REMOTE, OWNERSHIP_UNKNOWN. */
 void socket_owner_find(struct socket_owner *owner, const struct socket_owner_query *query,

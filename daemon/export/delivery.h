@@ -41,6 +41,7 @@
 #include "config/config.h"
 #include "export/chunk.h"
 #include "export/counters.h"
+#include "export/listening_port.h"
 #include "runtime/loop.h"
 
 struct delivery;
@@ -101,6 +102,9 @@ struct delivery_ops {
 		      void *userdata);
 	/* Columns of the terminal behind it, 0: none. */
 	unsigned (*get_columns)(const struct delivery *delivery);
+	/* What there is now; borrowed during the call. */
+	void (*take_listening_ports)(struct delivery *delivery,
+				     const struct listening_ports *ports);
 };
 
 /* The head of every delivery's own struct: set by delivery_init(). */

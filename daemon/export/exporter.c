@@ -63,6 +63,19 @@ bool exporter_is_closed(const struct exporter *exporter)
 	return outbox_is_closed(exporter->outbox);
 }
 
+bool exporter_wants_listening_ports(const struct exporter *exporter)
+{
+	return outbox_get_delivery(exporter->outbox)->ops->take_listening_ports != NULL;
+}
+
+void exporter_take_listening_ports(struct exporter *exporter, const struct listening_ports *ports)
+{
+	struct delivery *delivery = outbox_get_delivery(exporter->outbox);
+
+	if (delivery->ops->take_listening_ports)
+		delivery->ops->take_listening_ports(delivery, ports);
+}
+
 static void on_chunk(void *userdata, struct chunk *chunk)
 {
 	struct exporter *exporter = userdata;

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "export/counters.h"
+#include "export/listening_port.h"
 #include "flow/flow_record.h"
 #include "runtime/loop.h"
 
@@ -42,6 +43,11 @@ void exporter_flush(struct exporter *exporter);
 /* Opens the exporter's file again by its name; nothing for the other transports. What is being
  * written goes to the old one up to its last whole line. */
 void exporter_reopen(struct exporter *exporter);
+
+/* Whether its collector takes an inventory of listening ports; then that is to be told when it has
+ * changed, or more often. */
+bool exporter_wants_listening_ports(const struct exporter *exporter);
+void exporter_take_listening_ports(struct exporter *exporter, const struct listening_ports *ports);
 
 /* Standard output lost its reader: whatever comes is dropped (dropped_unreachable). */
 bool exporter_is_closed(const struct exporter *exporter);

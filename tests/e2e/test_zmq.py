@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from harness.daemon import executable
 from harness.services import ADDRESS, FLOWS, adds_up, exporters_of, make_flows
 from harness.waiting import wait_for
 
@@ -116,6 +117,12 @@ def without(record, *names):
     return {key: value for key, value in record.items() if key not in names}
 
 
+def keys_of(value, path=()):
+    if not isinstance(value, dict):
+        return {".".join(path)}
+    return set().union(*(keys_of(inner, (*path, key)) for key, inner in value.items()))
+
+
 def test_every_flow_arrives_once(pair, daemon, tmp_path):
     keys = subprocess.run(["/usr/bin/python3", "-c", "import zmq; public, secret = zmq.curve_keypair();"
                            "print(secret.decode(), public.decode())"],
@@ -171,6 +178,13 @@ def test_every_flow_arrives_once(pair, daemon, tmp_path):
     assert event["timeout"] == {"lifetime": 60, "idle": 30, "collected_lifetime": 60}
     assert event["zmq"]["num_flow_exports"] == 2 * FLOWS
     assert event["probe"]["unique_source_id"] == SOURCE
+    # Every key of the message, and no other. The speed is a veth's.
+    assert keys_of(event) == {
+        "iface.name", "iface.speed", "iface.ip", "probe.ip", "probe.uuid", "probe.unique_source_id",
+        "probe.version", "probe.osname", "time", "bytes", "packets", "avg.bps", "avg.pps",
+        "drops.export_queue_full", "timeout.lifetime", "timeout.idle", "timeout.collected_lifetime",
+        "zmq.num_flow_exports", "zmq.num_exporters"}
+    assert event["iface"] == {"name": "procflow", "speed": 10000, "ip": pair.PROBE4}
     counted = exporters_of(probed)
     assert all(map(adds_up, counted.values())), counted
     assert counted["ntopng"]["sent_records"] == len(records)
@@ -183,4 +197,75 @@ def test_every_flow_arrives_once(pair, daemon, tmp_path):
     wait_for(lambda: arrived(second) == 2 * FLOWS, "flows after the reload")
     assert {message[2] for message in second.messages()} == {SOURCE, SOURCE + 1}
     second.end(), curved.end()
+    probed.stop()
+
+
+LISTENER = """
+import socket, sys
+kind = socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM
+family = socket.AF_INET6 if sys.argv[2] == "6" else socket.AF_INET
+held = socket.socket(family, kind)
+held.bind(("::1" if sys.argv[2] == "6" else "127.0.0.1", int(sys.argv[3])))
+if sys.argv[1] == "tcp":
+    held.listen()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def listen(namespace, kind, port):
+    process = namespace.popen("/usr/bin/python3", "-c", LISTENER, kind[:3], kind[3], str(port),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def package_of(path):
+    """As dpkg knows it; None where there is no dpkg, or no such package."""
+    try:
+        found = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True)
+    except FileNotFoundError:
+        return None
+    return found.stdout.partition(":")[0] if found.returncode == 0 else None
+
+
+def test_listening_ports(pair, daemon, tmp_path):
+    """Of each kind one, known to the last key; one that comes later is told, one that ends is not."""
+    kinds = {"tcp4": 7001, "tcp6": 7002, "udp4": 7003, "udp6": 7004}
+    listeners = {kind: listen(pair.probe, kind, port) for kind, port in kinds.items()}
+    program = str(pathlib.Path("/usr/bin/python3").resolve())
+    probed = daemon(pair.probe, {"exporters": [
+        {"name": "ntopng", "type": "zmq", "to": f"tcp://*:{PORT}"}]})
+    collector = Collector(pair.probe, tmp_path / "collector", "connect", f"tcp://127.0.0.1:{PORT}")
+
+    def told():
+        return [json.loads(payload) for topic, _, _, payload in collector.messages()
+                if topic == "listening-ports"]
+
+    def entry(port):
+        package = package_of(program)
+        return {"port": port, "proc": program, **({"pkg": package} if package else {})}
+
+    # The exporter's own port, and no other.
+    own = {"port": PORT, "proc": str(executable())}
+
+    def is_told(ports):
+        messages = told()
+        expected = {kind: [entry(port)] if kind in ports else [] for kind, port in kinds.items()}
+        expected["tcp6"].insert(0, own)
+        return messages and messages[-1] == {
+            "listening-ports": {kind: sorted(expected[kind], key=lambda one: one["port"])
+                                for kind in expected},
+            "ip-addresses": messages[-1]["ip-addresses"]}
+
+    wait_for(lambda: is_told(kinds), lambda: f"all four: {told()[-1:]}", 60)
+    assert {pair.PROBE4, pair.PROBE6} <= set(told()[-1]["ip-addresses"])
+    assert not {"127.0.0.1", "::1"} & set(told()[-1]["ip-addresses"])
+    listeners["tcp4"].kill()
+    wait_for(lambda: is_told(set(kinds) - {"tcp4"}), lambda: f"three: {told()[-1:]}", 60)
+    # Who comes later is told at once.
+    late = Collector(pair.probe, tmp_path / "late", "connect", f"tcp://127.0.0.1:{PORT}")
+    wait_for(lambda: any(message[0] == "listening-ports" for message in late.messages()),
+             "the ports for a newcomer")
+    collector.end(), late.end()
     probed.stop()

@@ -12,12 +12,16 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <zmq.h>
@@ -41,10 +45,12 @@ enum {
 	KEY_SIZE = 41, /* Z85, with its NUL */
 	EVENTS_A_TEMPLATE = 30,
 	LINGER_MS = 500,
+	MOST_ADDRESS_BYTES = 16 * 1024,
 	KEEPALIVE_S = 30,
 };
 
 #define EVENT_EVERY_NS (2 * NS_PER_SEC)
+#define PORTS_EVERY_NS (60 * NS_PER_SEC)
 #define CLOSE_WAIT_NS  1000000000l
 #define RECONNECT_MS   500
 
@@ -63,8 +69,12 @@ struct zmq {
 	unsigned events; /* told since the last template */
 	bool is_attached;
 	struct buffer json;
+	struct buffer ports; /* the message of listening ports; empty: not told yet */
+	uint64_t ports_due_ns;
+	size_t ports_left_out;
 	uint64_t octets, packets, told_octets, told_packets, told_ns;
 	char address[INET6_ADDRSTRLEN], uuid[64], system[160];
+	uint64_t speed_mbit;
 };
 
 DEFINE_CLEANUP(struct delivery *, delivery_close);
@@ -120,6 +130,7 @@ static void take_subscription(struct zmq *self, const uint8_t *bytes, size_t len
 	}
 	self->head.options.counters->connections++;
 	self->events = EVENTS_A_TEMPLATE; /* the newcomer needs a template */
+	self->ports_due_ns = 0;
 	(void)loop_source_set_time(self->timer, 0);
 }
 
@@ -154,12 +165,11 @@ static int send_message(struct zmq *self, const char *topic, uint8_t format, con
 	return 0;
 }
 
-static void send_json(struct zmq *self, const char *topic)
+static void send_json(struct zmq *self, const char *topic, const struct buffer *json)
 {
-	if (!self->json.failed && self->json.length <= LONGEST_PAYLOAD && is_wanted(self, topic))
-		(void)send_message(self, topic, ZMQ_MESSAGE_JSON, self->json.bytes,
-				   self->json.length);
-	buffer_clear(&self->json);
+	if (!json->failed && json->length > 0 && json->length <= LONGEST_PAYLOAD &&
+	    is_wanted(self, topic))
+		(void)send_message(self, topic, ZMQ_MESSAGE_JSON, json->bytes, json->length);
 }
 
 static uint64_t rate(uint64_t now, uint64_t before, uint64_t span_ns)
@@ -173,6 +183,7 @@ static void send_event(struct zmq *self)
 	uint64_t now_ns = clock_now_ns(), span_ns = now_ns - self->told_ns;
 	struct zmq_message_event event = {
 		.probe_address = self->address,
+		.speed_mbit = self->speed_mbit,
 		.uuid = self->uuid,
 		.system = self->system,
 		.source_id = config->source_id,
@@ -187,8 +198,9 @@ static void send_event(struct zmq *self)
 		.idle_timeout_s = (config->idle_timeout_ns + NS_PER_SEC - 1) / NS_PER_SEC,
 	};
 
+	buffer_clear(&self->json);
 	zmq_message_add_event(&self->json, &event);
-	send_json(self, "event");
+	send_json(self, "event", &self->json);
 	self->told_ns = now_ns;
 	self->told_octets = self->octets;
 	self->told_packets = self->packets;
@@ -228,9 +240,14 @@ static void on_timer(void *userdata, uint64_t now_ns)
 		(void)attach(self);
 	take_subscriptions(self);
 	if (++self->events >= EVENTS_A_TEMPLATE) {
+		buffer_clear(&self->json);
 		zmq_message_add_template(&self->json);
-		send_json(self, "template");
+		send_json(self, "template", &self->json);
 		self->events = 0;
+	}
+	if (now_ns >= self->ports_due_ns && self->ports.length > 0) {
+		send_json(self, "listening-ports", &self->ports);
+		self->ports_due_ns = now_ns + PORTS_EVERY_NS;
 	}
 	send_event(self);
 	(void)loop_source_set_time(self->timer, now_ns + EVENT_EVERY_NS);
@@ -320,6 +337,7 @@ static void zmq_close_delivery(struct delivery *delivery)
 	if (self->context)
 		close_context(self->context);
 	buffer_fini(&self->json);
+	buffer_fini(&self->ports);
 	free(self);
 }
 
@@ -417,23 +435,104 @@ static int set_options(struct zmq *self)
 			  (int)(config_of(self)->reconnect_ns / NS_PER_MS));
 }
 
+/* Mbit/s; 0: its driver does not tell. Not from /sys, which may be another namespace's. */
+static uint64_t read_speed(const char *interface)
+{
+	struct ethtool_cmd command = {.cmd = ETHTOOL_GSET};
+	struct ifreq request = {.ifr_data = (void *)&command};
+	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	uint32_t speed;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	if (fd < 0 || ioctl(fd, SIOCETHTOOL, &request) < 0)
+		return 0;
+	speed = ethtool_cmd_speed(&command);
+	return speed == (uint32_t)SPEED_UNKNOWN ? 0 : speed;
+}
+
+static bool is_told(const struct ifaddrs *entry)
+{
+	const struct sockaddr *address = entry->ifa_addr;
+
+	return address && !(entry->ifa_flags & IFF_LOOPBACK) && entry->ifa_flags & IFF_UP &&
+	       (address->sa_family == AF_INET || address->sa_family == AF_INET6);
+}
+
+static void write_address(const struct ifaddrs *entry, char out[INET6_ADDRSTRLEN])
+{
+	const struct sockaddr *address = entry->ifa_addr;
+
+	if (address->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr,
+			  out, INET6_ADDRSTRLEN);
+	else
+		inet_ntop(AF_INET6,
+			  &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, out,
+			  INET6_ADDRSTRLEN);
+}
+
 /* The first address that others may know us by. */
-static void find_address(char address[INET6_ADDRSTRLEN])
+static void find_address(struct zmq *self)
 {
 	struct ifaddrs *list, *entry;
 
-	strcpy(address, "127.0.0.1");
+	strcpy(self->address, "127.0.0.1");
 	if (getifaddrs(&list) < 0)
 		return;
-	for (entry = list; entry; entry = entry->ifa_next) {
-		const struct sockaddr_in *in = (const void *)entry->ifa_addr;
-
-		if (!in || in->sin_family != AF_INET || entry->ifa_flags & IFF_LOOPBACK)
-			continue;
-		inet_ntop(AF_INET, &in->sin_addr, address, INET6_ADDRSTRLEN);
-		break;
-	}
+	for (entry = list; entry; entry = entry->ifa_next)
+		if (is_told(entry) && entry->ifa_addr->sa_family == AF_INET) {
+			write_address(entry, self->address);
+			self->speed_mbit = read_speed(entry->ifa_name);
+			break;
+		}
 	freeifaddrs(list);
+}
+
+/* All of them, in quotes with commas between. */
+static void list_addresses(struct buffer *out)
+{
+	struct ifaddrs *list, *entry;
+	char address[INET6_ADDRSTRLEN];
+
+	if (getifaddrs(&list) < 0)
+		return;
+	for (entry = list; entry; entry = entry->ifa_next)
+		if (is_told(entry) && out->length < MOST_ADDRESS_BYTES) {
+			write_address(entry, address);
+			buffer_add_format(out, "%s\"%s\"", out->length > 0 ? "," : "", address);
+		}
+	buffer_add_byte(out, '\0');
+	freeifaddrs(list);
+}
+
+static void tell_left_out(struct zmq *self, size_t left_out)
+{
+	if (left_out > 0 && self->ports_left_out == 0)
+		log_warning("%s: %zu listening ports are left out: more do not fit a message",
+			    delivery_get_name(&self->head), left_out);
+	self->ports_left_out = left_out;
+}
+
+static void zmq_take_listening_ports(struct delivery *delivery, const struct listening_ports *ports)
+{
+	struct zmq *self = (struct zmq *)delivery;
+	struct buffer addresses, before = self->ports;
+
+	buffer_init(&addresses);
+	list_addresses(&addresses);
+	buffer_clear(&self->json);
+	tell_left_out(self, zmq_message_add_listening_ports(
+				    &self->json, ports,
+				    addresses.length > 0 ? (const char *)addresses.bytes : "",
+				    LONGEST_PAYLOAD));
+	buffer_fini(&addresses);
+	if (self->json.failed || (self->json.length == before.length &&
+				  memcmp(self->json.bytes, before.bytes, before.length) == 0))
+		return;
+	self->ports = self->json;
+	self->json = before;
+	self->ports_due_ns = 0;
+	(void)loop_source_set_time(self->timer, 0);
 }
 
 static void describe_host(struct zmq *self)
@@ -441,7 +540,7 @@ static void describe_host(struct zmq *self)
 	cleanup_file FILE *file = fopen("/etc/machine-id", "re");
 	struct utsname names;
 
-	find_address(self->address);
+	find_address(self);
 	if (!file || fscanf(file, "%32[0-9a-f]", self->uuid) != 1)
 		strcpy(self->uuid, "unknown");
 	if (uname(&names) == 0)
@@ -494,6 +593,7 @@ static int zmq_open(const struct delivery_options *options, struct delivery **re
 		return -ENOMEM;
 	delivery_init(&self->head, &zmq_ops, options);
 	buffer_init(&self->json);
+	buffer_init(&self->ports);
 	self->number = 1;
 	self->told_ns = clock_now_ns();
 	describe_host(self);
@@ -512,6 +612,7 @@ static const struct delivery_ops zmq_ops = {
 	.close = zmq_close_delivery,
 	.submit = zmq_submit,
 	.finish_all = zmq_finish_all,
+	.take_listening_ports = zmq_take_listening_ports,
 };
 
 #define TEXT(number)   #number

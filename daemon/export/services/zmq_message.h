@@ -8,14 +8,16 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "export/listening_port.h"
 
 enum { ZMQ_MESSAGE_HEADER_SIZE = 28, ZMQ_MESSAGE_TLV = 3, ZMQ_MESSAGE_JSON = 2 };
 
 struct zmq_message_header {
-	const char *topic; /* "flow", "event", "template": at most 15 characters */
-	uint8_t format;	   /* ZMQ_MESSAGE_TLV or _JSON: what follows */
-	uint16_t size;	   /* of what follows */
-	uint32_t number;   /* counted over all topics of a source, so that gaps show */
+	const char
+		*topic;	 /* "flow", "event", "template", "listening-ports": at most 15 characters */
+	uint8_t format;	 /* ZMQ_MESSAGE_TLV or _JSON: what follows */
+	uint16_t size;	 /* of what follows */
+	uint32_t number; /* counted over all topics of a source, so that gaps show */
 	uint32_t source_id;
 };
 
@@ -28,6 +30,7 @@ void zmq_message_add_template(struct buffer *out);
 
 struct zmq_message_event {
 	const char *probe_address, *uuid, *system; /* texts that need no escaping */
+	uint64_t speed_mbit;			   /* of the interface; 0: not known */
 	uint32_t source_id;
 	uint64_t time_s, octets, packets; /* since the beginning */
 	uint64_t bits_per_s, packets_per_s;
@@ -36,3 +39,8 @@ struct zmq_message_event {
 };
 
 void zmq_message_add_event(struct buffer *out, const struct zmq_message_event *event);
+
+/* The ports with the programs behind them, as far as "limit" bytes go; "addresses" are the host's, in
+ * quotes with commas between, and count. Returns how many ports had no room. */
+size_t zmq_message_add_listening_ports(struct buffer *out, const struct listening_ports *ports,
+				       const char *addresses, size_t limit);

@@ -16,7 +16,7 @@ if len(sys.argv) > 3:
     collector.curve_server = True
     collector.curve_secretkey, collector.curve_publickey = (k.encode() for k in sys.argv[3:5])
 collector.setsockopt(zmq.RCVHWM, 100000)
-for topic in (b"flow", b"event", b"template"):
+for topic in (b"flow", b"event", b"template", b"listening-ports"):
     collector.setsockopt(zmq.SUBSCRIBE, topic)
 getattr(collector, sys.argv[1])(sys.argv[2])
 print("ready", flush=True)

@@ -82,6 +82,7 @@ static void test_event(unused void **state)
 	struct zmq_message_event event = {.probe_address = "10.0.0.1",
 					  .uuid = "0123",
 					  .system = "Linux 6.1",
+					  .speed_mbit = 10000,
 					  .source_id = 300,
 					  .time_s = 1795436375,
 					  .octets = 5000000000,
@@ -99,17 +100,71 @@ static void test_event(unused void **state)
 	zmq_message_add_event(&out, &event);
 	json = read_json(&out);
 	assert_int_equal(number_of(json, "bytes"), 5000000000);
+	assert_int_equal(number_of(json_object_get(json, "iface"), "speed"), 10000);
 	assert_int_equal(number_of(json_object_get(json, "probe"), "unique_source_id"), 300);
 	assert_int_equal(number_of(json_object_get(json, "timeout"), "collected_lifetime"), 60);
 	assert_int_equal(number_of(json_object_get(json, "drops"), "export_queue_full"), 10);
 	assert_int_equal(number_of(json_object_get(json, "zmq"), "num_flow_exports"), 11);
 	json_decref(json);
-	event.active_timeout_s = 0;
+	event.active_timeout_s = event.speed_mbit = 0;
 	buffer_init(&out);
 	zmq_message_add_event(&out, &event);
 	json = read_json(&out);
 	assert_null(json_object_get(json, "timeout"));
+	assert_null(json_object_get(json_object_get(json, "iface"), "speed"));
 	json_decref(json);
+}
+
+static const struct listening_port some_ports[] = {
+	{false, false, 80, "/usr/sbin/nginx", "nginx"},
+	{false, false, 8080, "/opt/\"x\"\n\xff", NULL},
+	{true, false, 53, NULL, NULL},
+	{true, true, 53, "/usr/sbin/named", "bind9"},
+};
+
+static json_t *make_ports(size_t limit, size_t left_out)
+{
+	struct listening_ports ports = {some_ports, array_length(some_ports)};
+	struct buffer out;
+
+	buffer_init(&out);
+	assert_int_equal(
+		zmq_message_add_listening_ports(&out, &ports, "\"10.9.0.2\",\"::1\"", limit),
+		left_out);
+	assert_true(out.length <= limit);
+	return read_json(&out);
+}
+
+static json_t *port_at(json_t *message, const char *kind, size_t i)
+{
+	return json_array_get(json_object_get(json_object_get(message, "listening-ports"), kind),
+			      i);
+}
+
+static void test_listening_ports(unused void **state)
+{
+	json_t *message = make_ports(65535, 0), *port = port_at(message, "tcp4", 0);
+
+	assert_int_equal(number_of(port, "port"), 80);
+	assert_string_equal(json_string_value(json_object_get(port, "proc")), "/usr/sbin/nginx");
+	assert_string_equal(json_string_value(json_object_get(port, "pkg")), "nginx");
+	port = port_at(message, "tcp4", 1);
+	assert_string_equal(json_string_value(json_object_get(port, "proc")), "/opt/\"x\"\n?");
+	assert_null(json_object_get(port, "pkg"));
+	assert_int_equal(json_object_size(port_at(message, "udp4", 0)), 1);
+	assert_int_equal(number_of(port_at(message, "udp6", 0), "port"), 53);
+	assert_null(port_at(message, "tcp6", 0));
+	assert_string_equal(
+		json_string_value(json_array_get(json_object_get(message, "ip-addresses"), 1)),
+		"::1");
+	assert_int_equal(json_object_size(json_object_get(message, "listening-ports")), 4);
+	json_decref(message);
+	/* Room for the first and the one without a program. */
+	message = make_ports(210, 2);
+	assert_non_null(port_at(message, "tcp4", 0));
+	assert_non_null(port_at(message, "udp4", 0));
+	assert_null(port_at(message, "udp6", 0));
+	json_decref(message);
 }
 
 int main(void)
@@ -118,6 +173,7 @@ int main(void)
 		cmocka_unit_test(test_headers),
 		cmocka_unit_test(test_template),
 		cmocka_unit_test(test_event),
+		cmocka_unit_test(test_listening_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
