@@ -64,6 +64,7 @@ struct daemon {
 	struct sysdig *sysdig;		       /* NULL: not wanted */
 	struct socket_end *socket_end;	       /* NULL: not to be had */
 	struct exporter_set exporters;
+	struct ignored_counters ignored;
 	struct process_reporter *reporter; /* NULL: no records of processes */
 	struct pipeline *pipeline;
 	struct conntrack *conntrack;
@@ -327,7 +328,8 @@ static void on_hangup(void *userdata, unused int signal_number)
 {
 	struct daemon *daemon = userdata;
 	struct exporter_context context = {.loop = daemon->loop,
-					   .is_terminal = daemon->options.is_terminal};
+					   .is_terminal = daemon->options.is_terminal,
+					   .ignored = &daemon->ignored};
 	struct reload_parts parts = {.path = daemon->options.config_path,
 				     .must_exist = daemon->options.must_exist,
 				     .verbosity = daemon->options.verbosity,
@@ -385,7 +387,8 @@ static int add_signals(struct daemon *daemon)
 static int open_exporters(struct daemon *daemon)
 {
 	struct exporter_context context = {.loop = daemon->loop,
-					   .is_terminal = daemon->options.is_terminal};
+					   .is_terminal = daemon->options.is_terminal,
+					   .ignored = &daemon->ignored};
 
 	return exporter_set_open(&daemon->exporters, daemon->config, &context);
 }
@@ -506,6 +509,7 @@ static int open_pipeline(struct daemon *daemon)
 		.trace = daemon->trace,
 		.reporter = daemon->reporter,
 		.exporters = &daemon->exporters,
+		.ignored = &daemon->ignored,
 	};
 
 	return pipeline_new(daemon->config, &parts, &daemon->pipeline);

@@ -45,6 +45,7 @@ struct pipeline {
 	struct pipeline_counters counters;
 	struct config_flows config; /* prefixes borrowed */
 	struct flow_filter filter;
+	uint64_t start_ns;
 	struct flow_table *flows;
 	struct flow_owners owners;
 	struct conntrack *conntrack;
@@ -338,6 +339,12 @@ static bool is_wanted(const struct pipeline *pipeline, const struct flow *flow)
 	       flow->dst.method != OWNERSHIP_REMOTE;
 }
 
+static void ignore(struct pipeline *pipeline, const struct flow_counters *counters)
+{
+	pipeline->parts.ignored->packets += counters->in_packets + counters->out_packets;
+	pipeline->parts.ignored->octets += counters->in_bytes + counters->out_bytes;
+}
+
 static void on_flow_report(void *userdata, struct flow *flow, const struct flow_report *report)
 {
 	struct pipeline *pipeline = userdata;
@@ -347,6 +354,8 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 
 	if (!is_wanted(pipeline, flow)) {
 		pipeline->counters.records_filtered++;
+		if (flow->has_counters)
+			ignore(pipeline, &report->counters);
 		return;
 	}
 	if (is_provisional(flow))
@@ -411,6 +420,10 @@ static void on_conntrack_event(void *userdata, const struct flow_event *event)
 	if (!flow_filter_passes(&pipeline->filter, &event->key)) {
 		if (event->type == FLOW_EVENT_NEW)
 			pipeline->counters.flows_filtered++;
+		/* What an older flow had before is not to be told from what came since. */
+		if (event->type == FLOW_EVENT_DESTROY && event->has_counters &&
+		    event->start_ns >= pipeline->start_ns)
+			ignore(pipeline, &event->counters);
 		return;
 	}
 	if (event->type == FLOW_EVENT_CLOSED) {
@@ -529,6 +542,7 @@ int pipeline_new(const struct config *config, const struct pipeline_parts *parts
 		.improved = &pipeline->counters.retries_better,
 	};
 	pipeline->config = config->flows;
+	pipeline->start_ns = options.start_ns;
 	pipeline->filter = (struct flow_filter){.include = config->flows.include.items,
 						.include_count = config->flows.include.count,
 						.exclude = config->flows.exclude.items,

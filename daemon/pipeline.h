@@ -33,6 +33,7 @@ struct pipeline_parts {
 	struct trace *trace;		      /* NULL: not to be had */
 	struct process_reporter *reporter;    /* NULL: processes have no records of their own */
 	const struct exporter_set *exporters; /* all borrowed */
+	struct ignored_counters *ignored;     /* counted here; for the exporters */
 };
 
 struct pipeline_counters {

@@ -32,5 +32,11 @@ struct exporter_counters {
 	uint64_t retried_records;    /* given once already, and then again */
 };
 
+/* Packets and octets that were seen since the start and that the filters of the section flows left
+ * out: of flows that began and ended meanwhile, as far as the kernel counted them and told their end. */
+struct ignored_counters {
+	uint64_t packets, octets;
+};
+
 /* The sum of all that begin with dropped_. */
 uint64_t exporter_counters_sum_dropped(const struct exporter_counters *counters);

@@ -106,6 +106,11 @@ static void read_statistics(void *userdata, struct options_statistics *ret)
 		.not_sent_records = exporter_counters_sum_dropped(counters),
 	};
 	outbox_get_lost_flows(exporter->outbox, &ret->not_sent_packets, &ret->not_sent_octets);
+	if (!exporter->context.ignored)
+		return;
+	ret->has_ignored = true;
+	ret->ignored_packets = exporter->context.ignored->packets;
+	ret->ignored_octets = exporter->context.ignored->octets;
 }
 
 static unsigned get_columns(void *userdata)

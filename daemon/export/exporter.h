@@ -20,8 +20,9 @@ struct exporter_context {
 	/* Monotonic: where NetFlow v9's sysUptime begins. A flow that is older begins there for
 	 * collectors that read FIRST_SWITCHED; 0, the host's boot (RFC 3954 5.1), is never too late. */
 	uint64_t boot_ns;
-	uint32_t domain;  /* observation domain id / source id */
-	bool is_terminal; /* -o text: colours and columns that fit */
+	uint32_t domain;			/* observation domain id / source id */
+	bool is_terminal;			/* -o text: colours and columns that fit */
+	const struct ignored_counters *ignored; /* borrowed; NULL: nobody counts them */
 };
 
 /* Opens the exporter that "config" (copied) describes. 0; a negative errno, and then

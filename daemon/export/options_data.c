@@ -17,6 +17,8 @@ enum {
 	EXPORTED_RECORDS = 42,
 	EXPORTING_PROCESS_ID = 144,
 	OBSERVATION_DOMAIN_ID = 149,
+	IGNORED_PACKETS = 164,
+	IGNORED_OCTETS = 165,
 	NOT_SENT_RECORDS = 166,
 	NOT_SENT_PACKETS = 167,
 	NOT_SENT_OCTETS = 168,
@@ -65,6 +67,8 @@ static const struct layout ipfix_layouts[OPTIONS_DATA_KINDS] = {
 				 {ELEMENT_RANGE_END, 8},
 				 {ELEMENT_NAME, FIELD_VARIABLE},
 				 {ELEMENT_DESCRIPTION, FIELD_VARIABLE}}},
+	[OPTIONS_DATA_IGNORED] =
+		{1, 3, {{OBSERVATION_DOMAIN_ID, 4}, {IGNORED_PACKETS, 8}, {IGNORED_OCTETS, 8}}},
 };
 
 static const struct layout netflow9_layouts[OPTIONS_DATA_KINDS] = {
@@ -74,6 +78,12 @@ static const struct layout netflow9_layouts[OPTIONS_DATA_KINDS] = {
 				{EXPORTED_MESSAGES, 8},
 				{EXPORTED_RECORDS, 8},
 				{EXPORTED_OCTETS, 8}}},
+	[OPTIONS_DATA_NOT_SENT] = {1,
+				   4,
+				   {{SCOPE_SYSTEM, 4},
+				    {NOT_SENT_RECORDS, 8},
+				    {NOT_SENT_PACKETS, 8},
+				    {NOT_SENT_OCTETS, 8}}},
 };
 
 static const struct layout *get_layout(enum template_format format, enum options_data_kind kind)
@@ -113,9 +123,15 @@ size_t options_data_encode_statistics(enum template_format format, enum options_
 	bool is_sent = kind == OPTIONS_DATA_SENT;
 	uint8_t *at = out;
 
-	if (get_layout(format, kind)->count == 0)
+	if (get_layout(format, kind)->count == 0 ||
+	    (kind == OPTIONS_DATA_IGNORED && !statistics->has_ignored))
 		return 0;
 	at = bytes_add_u32(at, domain);
+	if (kind == OPTIONS_DATA_IGNORED) {
+		at = bytes_add_u64(at, statistics->ignored_packets);
+		at = bytes_add_u64(at, statistics->ignored_octets);
+		return (size_t)(at - out);
+	}
 	at = bytes_add_u64(at, is_sent ? statistics->sent_messages : statistics->not_sent_records);
 	at = bytes_add_u64(at, is_sent ? statistics->sent_records : statistics->not_sent_packets);
 	at = bytes_add_u64(at, is_sent ? statistics->sent_octets : statistics->not_sent_octets);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What an exporter tells about itself: its statistics (RFC 7011 4.1 and 4.3; NetFlow v9 has the
- * first of them, RFC 3954 8), and what the enterprise elements are (RFC 5610). Pure. */
+/* What an exporter tells about itself: its statistics (RFC 7011 4.1 to 4.3; NetFlow v9 has the
+ * same as data of the system's scope, RFC 3954 6.1), and what the enterprise elements are (RFC 5610). Pure. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ enum options_data_kind {
 	OPTIONS_DATA_SENT,     /* 41, 42, 40: messages, records, octets */
 	OPTIONS_DATA_NOT_SENT, /* 166, 167, 168: records, and the packets and octets in them */
 	OPTIONS_DATA_TYPES,    /* RFC 5610 3.9 */
+	OPTIONS_DATA_IGNORED,  /* 164, 165: packets and octets that the filters left out */
 	OPTIONS_DATA_KINDS,
 };
 
@@ -27,6 +29,8 @@ enum options_data_kind {
 struct options_statistics {
 	uint64_t sent_messages, sent_records, sent_octets;
 	uint64_t not_sent_records, not_sent_packets, not_sent_octets;
+	uint64_t ignored_packets, ignored_octets;
+	bool has_ignored; /* false: nobody counts them */
 };
 
 static inline uint16_t options_data_get_id(enum options_data_kind kind)
@@ -34,7 +38,7 @@ static inline uint16_t options_data_get_id(enum options_data_kind kind)
 	return (uint16_t)(OPTIONS_DATA_FIRST_ID + kind);
 }
 
-/* Each returns the bytes written; 0: the format does not have it. */
+/* Each returns the bytes written; 0: the format does not have it, or it is not known. */
 size_t options_data_encode_template(enum template_format format, enum options_data_kind kind,
 				    uint8_t out[OPTIONS_DATA_LONGEST]);
 size_t options_data_encode_statistics(enum template_format format, enum options_data_kind kind,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/macros.h"
 #include "export/bytes.h"
 #include "export/ipfix.h"
 #include "export/netflow9.h"
@@ -236,17 +237,19 @@ static void add_types(struct wire_writer *writer, const struct wire_now *now)
 
 static void add_statistics(struct wire_writer *writer, const struct wire_now *now)
 {
+	static const enum options_data_kind kinds[] = {OPTIONS_DATA_SENT, OPTIONS_DATA_NOT_SENT,
+						       OPTIONS_DATA_IGNORED};
 	struct options_statistics statistics;
 	uint8_t bytes[OPTIONS_DATA_LONGEST];
 
-	for (unsigned kind = OPTIONS_DATA_SENT; kind <= OPTIONS_DATA_NOT_SENT; kind++) {
+	for (size_t i = 0; i < array_length(kinds); i++) {
 		size_t length;
 
 		writer->options.read_statistics(writer->userdata, &statistics);
 		length = options_data_encode_statistics(writer->options.template_options.format,
-							kind, writer->options.domain, &statistics,
-							bytes);
-		if (add_option(writer, options_data_get_id(kind), bytes, length, now))
+							kinds[i], writer->options.domain,
+							&statistics, bytes);
+		if (add_option(writer, options_data_get_id(kinds[i]), bytes, length, now))
 			writer->options_records++;
 	}
 }

@@ -2,11 +2,13 @@
 """NetFlow v9 and IPFIX of a live run, as tshark and nfdump read them."""
 
 import base64
+import re
 
 import pytest
 
 from harness.collectors import Nfcapd, Tshark, write_pcap
 from harness.records import COUNTERS, assert_has
+from harness.waiting import wait_for
 
 PORT, COLLECTOR_PORT = 8105, 2055
 # Our name, tshark's name for it after "cflow.pie.ntop.".
@@ -104,3 +106,39 @@ def test_nfdump_stores_the_same_flows(pair, agent, daemon, need, tmp_path, expor
                          *(f.get(name, 0) for name in names)]) for f in stored)
     assert theirs == ours, stored
     assert set(COUNTERS) <= set(records[0])
+
+
+@pytest.mark.parametrize("name", ["exclude", "only_local"])
+def test_ipfix_tells_what_the_filters_left_out(routed, agent, daemon, need, tmp_path, name):
+    """164 and 165 are what was forwarded of the flow that ended, to the octet."""
+    need("tshark", "conntrack")
+    filters = {"exclude": [f"{routed.CLIENT4}/32"]} if name == "exclude" else {"only_local": True}
+    routed.route_back()
+    collector = agent(routed.router, "collector")
+    collector.open(name="u", version=4, address="127.0.0.1", port=COLLECTOR_PORT)
+    path = tmp_path / "records.json"
+    settings = config({"type": "ipfix", "template_interval": "1s"}, path)
+    settings["processes"]["delay_accounting"] = False
+    probed = daemon(routed.router, {"flows": filters, **settings}, records=path)
+    client, server = agent(routed.client, "client"), agent(routed.server, "server")
+    server.open(name="s", version=4, address=routed.SERVER4, port=PORT)
+    client.open(name="c", version=4, address=routed.CLIENT4)
+    for size in (100, 200, 300):
+        client.send_to(name="c", count=size, address=routed.SERVER4, port=PORT)
+    probed.sync()
+    routed.router.run("conntrack", "-D", "-s", routed.CLIENT4)
+    datagrams = []
+
+    def told():
+        probed.sync()  # a record, so that there is a message
+        datagrams.extend(map(base64.b64decode, collector.collect(name="u")["datagrams"]))
+        write_pcap(tmp_path / "export.pcap", datagrams, COLLECTOR_PORT)
+        decoded = Tshark(tmp_path / "export.pcap", COLLECTOR_PORT)
+        assert decoded.complaints() == [], decoded.text
+        return [tuple(map(int, found)) for found in re.findall(
+            r"Ignored Packets: (\d+)\n *Ignored Octets: (\d+)", decoded.text)]
+
+    found = wait_for(lambda: [one for one in told() if one != (0, 0)], "what was left out")
+    assert set(found) == {(3, 100 + 200 + 300 + 3 * 28)}
+    assert told()[0] == (0, 0)
+    assert not any(record.get("IPV4_SRC_ADDR") == routed.CLIENT4 for record in probed.stop())

@@ -17,7 +17,11 @@ static void test_netflow9_template(unused void **state)
 			    "\x00\x29\x00\x08\x00\x2a\x00\x08\x00\x28\x00\x08",
 			    22);
 	assert_int_equal(
-		options_data_encode_template(TEMPLATE_NETFLOW9, OPTIONS_DATA_NOT_SENT, bytes), 0);
+		options_data_encode_template(TEMPLATE_NETFLOW9, OPTIONS_DATA_NOT_SENT, bytes), 22);
+	assert_memory_equal(bytes,
+			    "\x03\x01\x00\x04\x00\x0c\x00\x01\x00\x04"
+			    "\x00\xa6\x00\x08\x00\xa7\x00\x08\x00\xa8\x00\x08",
+			    22);
 	assert_int_equal(options_data_encode_template(TEMPLATE_NETFLOW9, OPTIONS_DATA_TYPES, bytes),
 			 0);
 }
@@ -37,7 +41,8 @@ static void test_ipfix_template(unused void **state)
 
 static void test_statistics(unused void **state)
 {
-	const struct options_statistics statistics = {1, 2, 3, 4, 5, 6};
+	const struct options_statistics statistics = {1, 2, 3, 4, 5, 6, 7, 8, true};
+	struct options_statistics unknown = statistics;
 	uint8_t bytes[OPTIONS_DATA_LONGEST];
 
 	assert_int_equal(options_data_encode_statistics(TEMPLATE_IPFIX, OPTIONS_DATA_SENT, 7,
@@ -48,6 +53,17 @@ static void test_statistics(unused void **state)
 							&statistics, bytes),
 			 28);
 	assert_memory_equal(bytes + 4, "\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\5", 16);
+	assert_int_equal(options_data_encode_statistics(TEMPLATE_IPFIX, OPTIONS_DATA_IGNORED, 9,
+							&statistics, bytes),
+			 20);
+	assert_memory_equal(bytes, "\0\0\0\x09\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0\x08", 20);
+	assert_int_equal(options_data_encode_statistics(TEMPLATE_NETFLOW9, OPTIONS_DATA_IGNORED, 9,
+							&statistics, bytes),
+			 0);
+	unknown.has_ignored = false;
+	assert_int_equal(options_data_encode_statistics(TEMPLATE_IPFIX, OPTIONS_DATA_IGNORED, 9,
+							&unknown, bytes),
+			 0);
 }
 
 /* All that fits nowhere else: every enterprise field, and no reverse element (RFC 5103 has those). */
