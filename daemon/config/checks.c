@@ -200,6 +200,8 @@ int config_check_exporter(struct config_exporter *exporter,
 	const struct config_exporter_kind *kind = config_exporter_kind_find(exporter->type);
 	char types[64];
 
+	if (!find_state(states, "exporters", "observation_domain")->key.line)
+		exporter->observation_domain = CONFIG_DOMAIN_OPEN;
 	/* A missing or wrong address must not pass for standard output later. */
 	if (!to->good)
 		exporter->to.transport = CONFIG_TRANSPORT_UDP;
@@ -264,6 +266,13 @@ static void check_pair(const struct config_exporter *a, const struct config_expo
 		config_mistakes_add(mistakes, place,
 				    "exporters.to: the exporter on line %u writes to %s already",
 				    a->line, a->to.path ? "this file" : "standard output");
+	if (config_exporter_shares_collector(a, b) &&
+	    a->observation_domain == b->observation_domain &&
+	    a->observation_domain != CONFIG_DOMAIN_OPEN)
+		config_mistakes_add(mistakes, place,
+				    "exporters.observation_domain: the exporter on line %u sends "
+				    "under %u to this collector already",
+				    a->line, a->observation_domain);
 }
 
 void config_check_exporters(const struct config *config, struct config_mistakes *mistakes)

@@ -126,6 +126,9 @@ struct config_options {
 	size_t count;
 };
 
+/* Of the key observation_domain, until config_complete_names(). */
+#define CONFIG_DOMAIN_OPEN UINT32_MAX
+
 struct config_exporter {
 	char *name;
 	enum config_exporter_type type;
@@ -135,6 +138,7 @@ struct config_exporter {
 	enum config_biflow biflow;
 	uint64_t template_interval_ns;
 	uint32_t template_packets;
+	uint32_t observation_domain; /* of ipfix and netflow9 */
 	uint32_t max_message_bytes;
 	uint32_t queue;		    /* records */
 	uint64_t rotate_size_bytes; /* 0: never */

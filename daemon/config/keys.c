@@ -271,6 +271,12 @@ const struct config_key config_keys[] = {
 		 "How the two directions of a flow stand in one record: as RFC 5103 has it, or as\n"
 		 "ntop does (OUT_BYTES, OUT_PKTS); split: a record for each direction that had\n"
 		 "packets."},
+	{EXPORTER_KEY(observation_domain, "observation_domain", COUNT), .least = "0",
+	 .most = "4294967294", .only_for = MESSAGES, .example_text = "0",
+	 .comment = "The observation domain (NetFlow v9: source id), by which a collector tells "
+		    "exporters of\n"
+		    "one host apart. Without it those of one type with one \"to\" get 0, 1, ... in "
+		    "their order."},
 	{EXPORTER_KEY(template_interval_ns, "template_interval", DURATION), .default_text = "60s",
 	 .least = "1s", .most = "1d", .only_for = MESSAGES,
 	 .comment = "The template is sent again after this time ..."},

@@ -104,6 +104,38 @@ static char *choose_name(const struct config *config, const char *type)
 	return name;
 }
 
+bool config_exporter_shares_collector(const struct config_exporter *a,
+				      const struct config_exporter *b)
+{
+	return a->type == b->type &&
+	       (a->type == CONFIG_EXPORTER_IPFIX || a->type == CONFIG_EXPORTER_NETFLOW9) &&
+	       a->to.text && b->to.text && strcmp(a->to.text, b->to.text) == 0;
+}
+
+static bool is_domain_taken(const struct config *config, const struct config_exporter *exporter,
+			    uint32_t domain)
+{
+	for (size_t i = 0; i < config->exporter_count; i++) {
+		const struct config_exporter *other = &config->exporters[i];
+
+		if (other != exporter && other->observation_domain == domain &&
+		    config_exporter_shares_collector(other, exporter))
+			return true;
+	}
+	return false;
+}
+
+static void complete_domain(const struct config *config, struct config_exporter *exporter)
+{
+	uint32_t domain = 0;
+
+	if (exporter->observation_domain != CONFIG_DOMAIN_OPEN)
+		return;
+	while (is_domain_taken(config, exporter, domain))
+		domain++;
+	exporter->observation_domain = domain;
+}
+
 int config_complete_names(struct config *config)
 {
 	for (size_t i = 0; i < config->exporter_count; i++) {
@@ -111,6 +143,7 @@ int config_complete_names(struct config *config)
 
 		exporter->active_timeout_ns = config->flows.active_timeout_ns;
 		exporter->idle_timeout_ns = config->flows.idle_timeout_ns;
+		complete_domain(config, exporter);
 		if (exporter->name)
 			continue;
 		exporter->name = choose_name(config, config_exporter_type_get_name(exporter->type));

@@ -18,5 +18,10 @@ int config_add_default_exporter(struct config *config);
 /* Sets "to" to what the type takes without one, where there is such. */
 int config_exporter_complete_address(struct config_exporter *exporter);
 
-/* Shows each exporter the flows' keys, and names each that has none after its type, with -2, -3 ... where that is taken. */
+/* Shows each exporter the flows' keys, names each that has none after its type, with -2, -3 ... where that is
+ * taken, and gives each without an observation domain the first that no other to the same collector has. */
 int config_complete_names(struct config *config);
+
+/* Whether both send messages of one kind to one collector. */
+bool config_exporter_shares_collector(const struct config_exporter *a,
+				      const struct config_exporter *b);

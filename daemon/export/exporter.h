@@ -14,13 +14,14 @@
 #include "runtime/loop.h"
 
 struct exporter;
+struct template_ids;
 
 struct exporter_context {
 	struct loop *loop; /* borrowed */
 	/* Monotonic: where NetFlow v9's sysUptime begins. A flow that is older begins there for
 	 * collectors that read FIRST_SWITCHED; 0, the host's boot (RFC 3954 5.1), is never too late. */
 	uint64_t boot_ns;
-	uint32_t domain;			/* observation domain id / source id */
+	struct template_ids *template_ids;	/* borrowed; NULL: ids of its own */
 	bool is_terminal;			/* -o text: colours and columns that fit */
 	const struct ignored_counters *ignored; /* borrowed; NULL: nobody counts them */
 };

@@ -58,17 +58,27 @@ static int open_all(struct exporter_set *next, const struct exporter_set *before
 	return 0;
 }
 
+static void replace(struct exporter_set *set, const struct exporter_set *next)
+{
+	set->items = next->items;
+	set->count = next->count;
+}
+
 int exporter_set_open(struct exporter_set *set, const struct config *config,
 		      const struct exporter_context *context)
 {
 	const struct exporter_set none = {.items = NULL};
 	struct exporter_set next = {.items = NULL};
-	int r = open_all(&next, &none, config, context);
+	struct exporter_context own = *context;
+	int r;
 
+	set->template_ids = (struct template_ids){0};
+	own.template_ids = &set->template_ids;
+	r = open_all(&next, &none, config, &own);
 	if (r < 0)
 		exporter_set_close(&next);
 	else
-		*set = next;
+		replace(set, &next);
 	return r;
 }
 
@@ -86,8 +96,11 @@ int exporter_set_change(struct exporter_set *set, const struct config *config,
 			const struct exporter_context *context)
 {
 	struct exporter_set next = {.items = NULL};
-	int r = open_all(&next, set, config, context);
+	struct exporter_context own = *context;
+	int r;
 
+	own.template_ids = &set->template_ids;
+	r = open_all(&next, set, config, &own);
 	if (r < 0) {
 		close_others(&next, set);
 		free(next.items);
@@ -107,7 +120,7 @@ int exporter_set_change(struct exporter_set *set, const struct config *config,
 		exporter_free(set->items[i]);
 	}
 	free(set->items);
-	*set = next;
+	replace(set, &next);
 	return 0;
 }
 
@@ -116,7 +129,8 @@ void exporter_set_close(struct exporter_set *set)
 	for (size_t i = 0; i < set->count; i++)
 		exporter_free(set->items[i]);
 	free(set->items);
-	*set = (struct exporter_set){.items = NULL};
+	set->items = NULL;
+	set->count = 0;
 }
 
 void exporter_set_reopen(const struct exporter_set *set)

@@ -4,10 +4,12 @@
 /* All exporters of a daemon: opened together, and changed together to another configuration. */
 
 #include "export/exporter.h"
+#include "export/template_cache.h"
 
 struct exporter_set {
 	struct exporter **items;
 	size_t count;
+	struct template_ids template_ids; /* of all that there ever were; it does not move */
 };
 
 /* Opens those of the configuration into an empty set. 0, or a negative errno, and then the set is

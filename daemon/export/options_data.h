@@ -11,7 +11,7 @@
 #include "export/template_cache.h"
 
 enum {
-	OPTIONS_DATA_FIRST_ID = TEMPLATE_FIRST_ID + TEMPLATE_CACHE_LIMIT,
+	OPTIONS_DATA_FIRST_ID = TEMPLATE_OPTIONS_ID,
 	OPTIONS_DATA_SET_NETFLOW9 = 1, /* the set of options templates */
 	OPTIONS_DATA_SET_IPFIX = 3,
 	OPTIONS_DATA_LONGEST = 256, /* a template or a record is never longer */
@@ -24,6 +24,8 @@ enum options_data_kind {
 	OPTIONS_DATA_IGNORED,  /* 164, 165: packets and octets that the filters left out */
 	OPTIONS_DATA_KINDS,
 };
+
+_Static_assert((int)OPTIONS_DATA_KINDS <= (int)TEMPLATE_OPTIONS_COUNT, "an id for each");
 
 /* Since the beginning; of "sent" the message in work is no part. */
 struct options_statistics {

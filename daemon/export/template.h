@@ -16,6 +16,8 @@ enum template_format { TEMPLATE_NETFLOW9, TEMPLATE_IPFIX };
 
 enum {
 	TEMPLATE_FIRST_ID = 256,	  /* RFC 3954 5.2, RFC 7011 3.4.1 */
+	TEMPLATE_OPTIONS_ID = 768,	  /* from here on options_data.h has its own ... */
+	TEMPLATE_OPTIONS_COUNT = 8,	  /* ... so many at most */
 	TEMPLATE_WHOLE_TEXT = 0xffff - 3, /* the longest text a field can have */
 	TEMPLATE_SHORT_TEXT = 48,
 };

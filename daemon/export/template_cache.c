@@ -12,12 +12,22 @@
 
 enum { KEPT_FOR_PLAIN = 9 };
 
-void template_cache_init(struct template_cache *cache, const struct template_options *options)
+uint16_t template_ids_take(struct template_ids *ids)
+{
+	enum { ALL = 0x10000 - TEMPLATE_FIRST_ID - TEMPLATE_OPTIONS_COUNT };
+	uint32_t id = TEMPLATE_FIRST_ID + ids->given++ % ALL;
+
+	return (uint16_t)(id < TEMPLATE_OPTIONS_ID ? id : id + TEMPLATE_OPTIONS_COUNT);
+}
+
+void template_cache_init(struct template_cache *cache, const struct template_options *options,
+			 struct template_ids *ids)
 {
 	*cache = (struct template_cache){.options = *options,
 					 .used_parts = template_used_parts(options),
 					 .used_process_parts =
 						 template_used_process_parts(options->format)};
+	cache->ids = ids ? ids : &cache->own_ids;
 	hash_map_init(&cache->map);
 }
 
@@ -41,14 +51,27 @@ static struct template *find(const struct template_cache *cache, uint64_t signat
 	return hash_map_find(&cache->map, hash_u64(0, signature), has_signature, &signature);
 }
 
+/* After the last id the first comes again, and may be one of ours. */
+static uint16_t take_id(struct template_cache *cache)
+{
+	uint16_t id;
+	size_t i;
+
+	do {
+		id = template_ids_take(cache->ids);
+		for (i = 0; i < cache->count && cache->items[i]->id != id; i++)
+			;
+	} while (i < cache->count);
+	return id;
+}
+
 static struct template *add(struct template_cache *cache, uint64_t signature)
 {
 	cleanup_free struct template *template = malloc(sizeof(*template));
 
 	if (!template || hash_map_add(&cache->map, hash_u64(0, signature), template) < 0)
 		return NULL;
-	template_init(template, &cache->options, signature,
-		      (uint16_t)(TEMPLATE_FIRST_ID + cache->count));
+	template_init(template, &cache->options, signature, take_id(cache));
 	cache->items[cache->count++] = template;
 	return steal_pointer(&template);
 }

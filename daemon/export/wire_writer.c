@@ -381,7 +381,7 @@ int wire_writer_new(const struct wire_options *options, wire_on_message on_messa
 	writer->on_message = on_message;
 	writer->userdata = userdata;
 	writer->must_resend = true;
-	template_cache_init(&writer->cache, &options->template_options);
+	template_cache_init(&writer->cache, &options->template_options, options->template_ids);
 	*ret = writer;
 	return 0;
 }

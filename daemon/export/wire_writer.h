@@ -20,6 +20,7 @@ typedef void (*wire_read_statistics)(void *userdata, struct options_statistics *
 
 struct wire_options {
 	struct template_options template_options;
+	struct template_ids *template_ids; /* borrowed; NULL: ids of its own */
 	uint64_t template_interval_ns;
 	uint32_t template_packets;
 	uint32_t max_message_bytes;

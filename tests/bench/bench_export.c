@@ -145,7 +145,7 @@ static void measure_exporter(const char *name, enum config_exporter_type type,
 					       .template_packets = 1000,
 					       .max_message_bytes = 1400,
 					       .queue = 65536};
-	struct exporter_context context = {.domain = 1};
+	struct exporter_context context = {.loop = NULL};
 	struct exporter *exporter;
 
 	if (loop_new(&context.loop) < 0 || exporter_new(&config, &context, &exporter) < 0)

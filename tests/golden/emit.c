@@ -53,8 +53,9 @@ int main(int argc, char **argv)
 					 .template_packets = 1000,
 					 .max_message_bytes = 1400,
 					 .queue = 65536,
+					 .observation_domain = 7,
 					 .records = CONFIG_RECORDS_FLOW | CONFIG_RECORDS_PROCESS};
-	struct exporter_context context = {.domain = 7};
+	struct exporter_context context = {.loop = NULL};
 	uint64_t base_ms = clock_wall_ns() / NS_PER_MS - AGO_MS, now_ns = clock_now_ns();
 	int copies = argc > 5 ? atoi(argv[5]) : 1;
 	bool processes = argc > 6 && strcmp(argv[6], "processes") == 0;

@@ -222,9 +222,34 @@ static void test_zmq(unused void **state)
 	refuse("ipfix", "udp://*:4739", "", "f:3:7: exporters.to: \"udp:");
 }
 
+/* The first that no other to the same collector has; what is written counts. */
+static void test_observation_domains(unused void **state)
+{
+	static const char others[] = "- type: netflow9\n  to: udp://192.0.2.1:1\n"
+				     "- type: ipfix\n  to: udp://192.0.2.1:1\n"
+				     "- type: netflow9\n  to: udp://192.0.2.2:1\n"
+				     "- type: netflow9\n  to: udp://192.0.2.1:1\n"
+				     "  observation_domain: 1\n"
+				     "- type: netflow9\n  to: udp://192.0.2.1:1\n";
+	static const uint32_t expected[] = {0, 2, 0, 0, 1, 3};
+	struct config *config = check("netflow9", "udp://192.0.2.1:1", others, NULL);
+
+	assert_int_equal(config->exporter_count, array_length(expected));
+	for (size_t i = 0; i < array_length(expected); i++)
+		assert_int_equal(config->exporters[i].observation_domain, expected[i]);
+	config_free(config);
+	refuse("ipfix", "udp://192.0.2.1:1",
+	       "  observation_domain: 5\n- type: ipfix\n  to: udp://192.0.2.1:1\n"
+	       "  observation_domain: 5\n",
+	       "f:5:3: exporters.observation_domain: the exporter on line 2 sends under 5 to this "
+	       "collector already");
+	refuse("json", "file:///x", "  observation_domain: 5\n", "f:4:3: ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_observation_domains),
 		cmocka_unit_test(test_elasticsearch),
 		cmocka_unit_test(test_wrong_indexes),
 		cmocka_unit_test(test_what_belongs_together),

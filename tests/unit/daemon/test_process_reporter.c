@@ -110,7 +110,8 @@ static int set_up(void **state)
 	fake_process_write(fixture->proc, &kthreadd);
 	fixture->proc_fd = open(fixture->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	table.proc_fd = attribution.proc_fd = fixture->proc_fd;
-	fixture->exporters = (struct exporter_set){&fixture->exporter, 1};
+	fixture->exporters =
+		(struct exporter_set){.items = &fixture->exporter, .count = 1};
 	if (loop_new(&fixture->loop) < 0 || process_table_new(&table, &fixture->table) < 0 ||
 	    attribution_new(&attribution, &fixture->attribution) < 0)
 		return -1;

@@ -25,7 +25,7 @@ static void emit(void *userdata, struct chunk *chunk)
 
 static void encode(struct fixture *fixture, bool with_documents, unsigned records)
 {
-	static const struct exporter_context context = {.domain = 0};
+	static const struct exporter_context context = {.loop = NULL};
 	static const struct config_exporter config = {.type = CONFIG_EXPORTER_JSON};
 	struct exporter_counters counters = {0};
 	const struct encoder_options options = {.config = &config,
