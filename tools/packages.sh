@@ -41,6 +41,7 @@ test   procps                        procps-ng
 test   nftables                      nftables
 test   conntrack                     conntrack-tools
 test   curl                          curl
+test   strace                        strace
 test   util-linux                    util-linux
 extra  mandoc                        mandoc
 extra  nginx-light                   nginx-core

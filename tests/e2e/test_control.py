@@ -18,6 +18,7 @@ from harness.daemon import build_directory, run_procflow
 from harness.waiting import wait_for
 
 PORT = 8601
+FLOODS = 128  # of 8 MiB: a gigabyte
 GROUP = "games"  # any group that is there and that nobody is in
 
 
@@ -74,7 +75,8 @@ def test_status_is_true(pair, agent, daemon):
 
 def test_who_may_ask(pair, daemon, cleanup):
     """A member of the group by its list of groups; nobody else's processes, whatever the file's mode."""
-    probed = daemon(pair.probe, {"control": {"group": GROUP}})
+    # Under the unit the socket has the daemon's own group, or none.
+    probed = daemon(pair.probe, {"control": {"group": GROUP}}, as_unit=False)
     status = os.stat(probed.control_path)
     gid = grp.getgrnam(GROUP).gr_gid
     assert stat.S_IMODE(status.st_mode) == 0o660 and status.st_gid == gid
@@ -97,6 +99,15 @@ def test_who_may_ask(pair, daemon, cleanup):
     other = ask("--clear-groups")
     assert other.returncode == 1 and "not-allowed" in other.stderr, other
     assert probed.status()["control"]["refused_peers"] == 1
+
+
+def test_group_that_the_socket_may_not_be_given_to(pair, daemon):
+    """The unit has no CAP_CHOWN: who may ask is root then, and not nobody."""
+    probed = daemon(pair.probe, {"control": {"group": GROUP}}, as_unit=True)
+    assert stat.S_IMODE(os.stat(probed.control_path).st_mode) == 0o600
+    assert f'may not be given to the group "{GROUP}"' in probed.log()
+    assert f"Group={GROUP}" in probed.log()
+    assert probed.status()["pid"] == probed.pid
 
 
 def test_daemon_that_is_not_there(pair, daemon, tmp_path):
@@ -168,11 +179,14 @@ def test_abuse(pair, agent, daemon, cleanup):
     assert b"bad-request" in ask_raw(path, b"\0\xff\n")
     assert b"unsupported-version" in ask_raw(path, b'{"version":9,"command":"status"}\n')
     assert b"unknown-command" in ask_raw(path, request("destroy"))
-    flood = ask_raw(path, b"x" * (8 << 20))
-    assert flood == b"" or b"too-long" in flood
+    before = probed.status()["daemon"]["memory_bytes"]
+    for _ in range(FLOODS):
+        flood = ask_raw(path, b"x" * (8 << 20))
+        assert flood == b"" or b"too-long" in flood
+    assert probed.status()["daemon"]["memory_bytes"] < before + (16 << 20)
     ask_raw(path, request("status") + b"y" * (1 << 20))
     now = counters()
-    assert now["refused_requests"] == 4 and now["refused_too_long"] == 1, now
+    assert now["refused_requests"] == 4 and now["refused_too_long"] == FLOODS, now
     assert now["clients"] == 3
 
     crowd = [hold() for _ in range(200)]

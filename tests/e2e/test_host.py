@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon changes on the host, and that it leaves nothing behind."""
 
+import contextlib
+import subprocess
+
+import pytest
+
 from harness.counters import Truth
 from harness.records import assert_has
 
@@ -78,6 +83,34 @@ def test_second_daemon_on_one_state_directory_is_refused(pair, daemon):
     assert second.wait_exit() == 3
     assert f"{first.state}: another procflowd runs with this state directory" in second.log()
     first.stop()
+
+
+@pytest.mark.parametrize("trouble", ["read-only", "full"])
+def test_state_directory_that_takes_nothing(pair, agent, daemon, cleanup, tmp_path, trouble):
+    """The settings cannot be kept in mind, and so are not changed; flows are told all the same."""
+    state = tmp_path / "state"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", state], check=True)
+    cleanup.callback(subprocess.run, ["umount", "-l", state], check=True)
+    if trouble == "full":
+        with open(state / "filler", "wb") as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+                filler.flush()
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", state], check=True)
+    probed = daemon(pair.probe, state=state, as_unit=False)
+    assert settings(pair.probe) == ["0", "0"]
+    assert ("Read-only file system" if trouble == "read-only" else "No space left") in probed.log()
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
+    client.connect(name="c", address=pair.PEER4, port=PORT)
+    server.accept(name="s", listener="l")
+    client.close(name="c")
+    server.receive_end(name="s")
+    server.close(name="s")
+    assert_has(probed.wait_record(L4_DST_PORT=PORT), client.as_end("SRC"))
+    probed.stop()
 
 
 def test_foreign_rules_and_flows_survive(pair, daemon):

@@ -47,6 +47,17 @@ def test_metrics(pair, agent, daemon, need):
     assert types["procflow_daemon_cpu_user_seconds"] == "counter"
     assert 0 < samples["procflow_daemon_cpu_user_seconds_total",] < 20
     assert types["procflow_flows_open"] == "gauge"
+    # Why ends have no process, what was dropped, how full connection tracking is, its events, memory.
+    assert ("procflow_records_ends_unknown_total", ("reason", "no-permission")) in samples, \
+        sorted(name for name in samples if "unknown" in name[0])
+    assert samples["procflow_exporter_dropped_queue_full_total", ("exporter", "json"),
+                   ("type", "json")] == 0
+    assert samples["procflow_conntrack_entries",] == len(pair.probe.conntrack())
+    assert samples["procflow_conntrack_max_entries",] > 0
+    assert samples["procflow_conntrack_events_new_total",] >= 1
+    assert samples["procflow_conntrack_events_destroy_total",] >= 0
+    assert samples["procflow_conntrack_overruns_total",] == 0
+    assert 1 << 20 < samples["procflow_daemon_memory_bytes",] < 1 << 30
     assert ("procflow_records_ends_total", ("method", "trace")) in samples
     if shutil.which("promtool"):
         checked = subprocess.run(["promtool", "check", "metrics"], input=body, text=True,

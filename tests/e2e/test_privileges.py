@@ -2,6 +2,8 @@
 """A daemon that is not root, as the systemd unit runs it."""
 
 import pathlib
+import re
+import signal
 
 import pytest
 
@@ -111,3 +113,51 @@ def test_root_gives_up_what_it_does_not_need(pair, daemon, namespaces, more):
 
 def os_capabilities():
     return status_of("self")["CapPrm"][0]
+
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+def allowed_calls():
+    text = (TOP / "daemon/runtime/system_calls.c").read_text()
+    return set(re.findall(r'"(\w+)"', re.search(r"allowed\[\] = \{(.*?)\};", text, re.S).group(1)))
+
+
+@pytest.mark.parametrize("as_unit", [False, True])
+def test_no_call_is_outside_of_the_list(pair, agent, daemon, need, tmp_path, as_unit):
+    """Typical work, and the libraries of all exporters, as strace sees it."""
+    need("strace")
+    if sanitised():
+        pytest.skip("with sanitisers there is no filter of system calls")
+    tmp_path.chmod(0o777)
+    trace = tmp_path / "strace"
+    probed = daemon(pair.probe, {
+        "attribution": {"namespaces": "all"},
+        "processes": {"report": "networked"},
+        "metrics": {"listen": "9478"},
+        "exporters": [
+            {"type": "json", "to": f"file://{tmp_path / 'flows.json'}", "rotate_size": "4KiB",
+             "records": ["flow"]},
+            {"type": "ipfix", "to": "udp://localhost:4739"},
+            {"type": "netflow9", "to": "udp://127.0.0.1:4740", "name": "nine"},
+            {"type": "zmq", "to": "tcp://127.0.0.1:5556"},
+            {"type": "kafka", "to": "kafka://127.0.0.1:9"},
+            {"type": "elasticsearch", "to": "http://127.0.0.1:9"}]},
+        records=tmp_path / "flows.json", as_unit=as_unit,
+        prefix=["strace", "-D", "-f", "-qq", "-e", "signal=none", "-o", trace])
+    make_flow(pair, agent)
+    for command in ("status", "flows", "processes", "exporters"):
+        probed.ask(command)
+    assert probed.namespace.run("curl", "-sS", "-m", "20", "http://127.0.0.1:9478/metrics").stdout
+    probed.signal(signal.SIGUSR1)
+    probed.signal(signal.SIGHUP)
+    for _ in range(3):
+        pair.probe.run("ping", "-c", "1", pair.PEER4)
+        probed.ask("status")
+    probed.stop()
+    calls = re.findall(r"^\d+ +(\w+)\((.*)$", trace.read_text(errors="replace"), re.M)
+    begin = next(number for number, (name, text) in enumerate(calls)
+                 if name == "seccomp" and text.startswith("SECCOMP_SET_MODE_FILTER"))
+    after = {name for name, _ in calls[begin + 1:]}
+    assert {"recvmsg", "openat", "epoll_wait", "exit_group"} <= after
+    assert after - {"seccomp"} <= allowed_calls(), sorted(after - allowed_calls())

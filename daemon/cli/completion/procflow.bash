@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# bash completion for procflow and procflowd
+# bash completion for procflow
 
 _procflow_pids()
 {

@@ -95,8 +95,8 @@ class Daemon:
     (PROCFLOW_AS_UNIT=1: every daemon of the tests)."""
 
     def __init__(self, namespace, directory, config=None, arguments=(), state=None, records=None,
-                 as_unit=os.environ.get("PROCFLOW_AS_UNIT") == "1", prepared=True):
-        self.as_unit, self.prepared = as_unit, prepared
+                 as_unit=os.environ.get("PROCFLOW_AS_UNIT") == "1", prepared=True, prefix=()):
+        self.as_unit, self.prepared, self.prefix = as_unit, prepared, prefix
         self.namespace, self.directory = namespace, pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.records_path = pathlib.Path(records) if records else self.directory / "flows.json"
@@ -137,7 +137,7 @@ class Daemon:
                 self.run_as_root("--prepare")
         privileges = unit_privileges() if self.as_unit else []
         with open(self.log_path, "ab") as log:
-            self.process = self.namespace.popen(*privileges, executable(), *self.arguments,
+            self.process = self.namespace.popen(*privileges, *self.prefix, executable(), *self.arguments,
                                                 env=self.environment, stdout=log, stderr=log)
         if wait:
             self.wait_ready()
