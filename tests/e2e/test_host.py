@@ -93,10 +93,9 @@ def test_state_directory_that_takes_nothing(pair, agent, daemon, cleanup, tmp_pa
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", state], check=True)
     cleanup.callback(subprocess.run, ["umount", "-l", state], check=True)
     if trouble == "full":
-        with open(state / "filler", "wb") as filler, contextlib.suppress(OSError):
+        with open(state / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
             while True:
                 filler.write(bytes(4096))
-                filler.flush()
     else:
         subprocess.run(["mount", "-o", "remount,ro", state], check=True)
     probed = daemon(pair.probe, state=state, as_unit=False)
