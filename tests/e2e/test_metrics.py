@@ -52,7 +52,7 @@ def test_metrics(pair, agent, daemon, need):
         sorted(name for name in samples if "unknown" in name[0])
     assert samples["procflow_exporter_dropped_queue_full_total", ("exporter", "json"),
                    ("type", "json")] == 0
-    assert samples["procflow_conntrack_entries",] == len(pair.probe.conntrack())
+    assert 0 < samples["procflow_conntrack_entries",] <= len(pair.probe.conntrack())
     assert samples["procflow_conntrack_max_entries",] > 0
     assert samples["procflow_conntrack_events_new_total",] >= 1
     assert samples["procflow_conntrack_events_destroy_total",] >= 0
