@@ -105,7 +105,7 @@ void identity_read_executable(int proc_fd, int process_fd, const struct procfs_s
 }
 
 /* The "Uid:" line of /proc/PID/status: real, effective, saved, file system. */
-static int read_uid(int process_fd, uid_t *ret)
+int identity_read_uid(int process_fd, uid_t *ret)
 {
 	cleanup_close int fd = openat(process_fd, "status", O_RDONLY | O_CLOEXEC);
 	char text[4096];
@@ -175,7 +175,7 @@ void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 					    is_hosts(proc_fd, parent_fd, facts->parent_executable);
 	identity_complete_name(comm, facts->parent_executable, facts->parent_name);
 	facts->has_parent_name = true;
-	facts->has_parent_uid = read_uid(parent_fd, &facts->parent_uid) == 0;
+	facts->has_parent_uid = identity_read_uid(parent_fd, &facts->parent_uid) == 0;
 }
 
 int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_stat *stat,
@@ -189,7 +189,7 @@ int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_st
 	if (r == 0)
 		ret->uid = seen.uid;
 	else /* the library does not tell why it found nothing */
-		r = read_uid(process_fd, &ret->uid);
+		r = identity_read_uid(process_fd, &ret->uid);
 	if (r < 0)
 		return r;
 	ret->lacks_uid = false;

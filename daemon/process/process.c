@@ -145,12 +145,17 @@ void process_free(struct process *process)
 	free(process);
 }
 
-int process_rename(struct process *process, const struct identity_facts *facts)
+int process_rename(struct process *process, const struct identity_facts *facts,
+		   const char *user_name)
 {
 	struct process_identity identity = process->identity;
 	char *texts;
 
 	set_executable(&identity, facts);
+	if (user_name) {
+		identity.uid = facts->uid;
+		identity.user_name = user_name;
+	}
 	texts = join_texts(&identity);
 	if (!texts)
 		return -ENOMEM;

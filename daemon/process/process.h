@@ -37,6 +37,7 @@ struct process {
 	int stat_fd;
 	unsigned references;
 	uint32_t samples;
+	uint32_t readings;    /* samples that were not idle */
 	uint8_t idle_samples; /* in a row */
 	bool has_usage, is_gone;
 	bool is_remembered; /* in the list of those that nobody holds */
@@ -54,12 +55,14 @@ struct process *process_new(const struct process_identity *identity,
 /* Its cgroups are to be released before. */
 void process_free(struct process *process);
 
-/* Takes name, executable and command line from new facts (an exec, or a new comm). 0 or -ENOMEM. */
-int process_rename(struct process *process, const struct identity_facts *facts);
+/* Takes name, executable and command line from new facts (an exec, or a new comm); and, where
+ * "user_name" is not NULL, the user. 0 or -ENOMEM. */
+int process_rename(struct process *process, const struct identity_facts *facts,
+		   const char *user_name);
 
-/* Takes name and user that its exit record tells, where they are others than before: it was read
- * before it took them on. Its executable may be another then, and is not known any more. 0 or
- * -ENOMEM. */
+/* Takes name and user that its exit record or another look tells, where they are others than before: it was
+ * read before it took them on. With another name its executable may be another too, and is not known
+ * any more. 0 or -ENOMEM. */
 int process_take_last_name(struct process *process, const char *comm, uid_t uid,
 			   const char *user_name);
 

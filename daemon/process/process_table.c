@@ -48,6 +48,7 @@ static int open_parts(struct process_table *table)
 	if (r < 0)
 		return r;
 	table->sampler.cgroups = table->cgroups;
+	table->sampler.users = table->users;
 	table->sampler.command_line = table->options.command_line;
 	r = exit_log_new(MAX_EXIT_ENTRIES, REMEMBER_NS, &table->exit_log);
 	if (r < 0)

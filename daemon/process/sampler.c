@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "process/taskstats.h"
+#include "process/users.h"
 
 enum {
 	SMALLEST_LIMIT = 16,
@@ -235,30 +236,68 @@ static void take_cgroup(struct sampler *sampler, struct process *process, struct
 	process->identity.cgroup = cgroup;
 }
 
+/* The kept descriptor alone is sure to be this process: whether it was there until now. */
+static bool is_still_there(const struct process *process)
+{
+	char byte;
+
+	return pread(process->stat_fd, &byte, 1, 0) == 1;
+}
+
+/* NULL where the user could not be read. */
+static const char *read_user(struct sampler *sampler, int process_fd, uint64_t now_ns, uid_t *uid,
+			     char name[USER_NAME_SIZE])
+{
+	if (identity_read_uid(process_fd, uid) < 0)
+		return NULL;
+	users_find_name(sampler->users, *uid, now_ns, name);
+	return name;
+}
+
+/* A process is often read between its start and setuid(2), and some give up root much later: it is
+ * looked at again with its second reading, and ever more rarely. */
+static void check_user(struct sampler *sampler, struct process *process, uint64_t now_ns)
+{
+	cleanup_close int process_fd = -1;
+	char path[16], name[USER_NAME_SIZE];
+	uid_t uid;
+
+	if (process->readings < 2 || (process->readings & (process->readings - 1)) != 0)
+		return;
+	snprintf(path, sizeof(path), "%d", process->identity.id.pid);
+	process_fd = sampler_open_file(sampler, sampler->proc_fd, path, O_RDONLY | O_DIRECTORY);
+	if (process_fd >= 0 && read_user(sampler, process_fd, now_ns, &uid, name) &&
+	    is_still_there(process))
+		process_take_last_name(process, process->comm, uid, name);
+}
+
 /* Who it is once more, when the stat line has another comm than before: an exec, mostly. An exec of
  * the same program under the same name goes unnoticed: its command line may be another then. */
 static void check_name(struct sampler *sampler, struct process *process,
-		       const struct procfs_stat *stat)
+		       const struct procfs_stat *stat, uint64_t now_ns)
 {
 	cleanup_close int process_fd = -1;
+	char path[16], name[USER_NAME_SIZE];
 	struct identity_facts facts;
 	struct cgroup *cgroup;
-	char path[16];
+	const char *user_name;
 
 	if (stat->name.length == strlen(process->comm) &&
-	    memcmp(stat->name.at, process->comm, stat->name.length) == 0)
+	    memcmp(stat->name.at, process->comm, stat->name.length) == 0) {
+		check_user(sampler, process, now_ns);
 		return;
+	}
 	snprintf(path, sizeof(path), "%d", process->identity.id.pid);
 	process_fd = sampler_open_file(sampler, sampler->proc_fd, path, O_RDONLY | O_DIRECTORY);
 	if (process_fd < 0)
 		return;
+	user_name = read_user(sampler, process_fd, now_ns, &facts.uid, name);
 	identity_read_executable(sampler->proc_fd, process_fd, stat, &facts);
 	facts.has_command_line = false;
 	if (sampler->command_line)
 		identity_read_command_line(process_fd, &facts);
 	cgroup = cgroup_table_read(sampler->cgroups, process_fd);
-	/* Only the kept descriptor is sure to be this process. */
-	if (pread(process->stat_fd, path, 1, 0) == 1 && process_rename(process, &facts) == 0)
+	if (is_still_there(process) && process_rename(process, &facts, user_name) == 0)
 		take_cgroup(sampler, process, cgroup);
 	else
 		cgroup_table_release(sampler->cgroups, cgroup);
@@ -333,10 +372,8 @@ void sampler_end(struct sampler *sampler, struct process *process)
 static void read_final_clock(struct process *process, uint64_t *cpu_ns)
 {
 	uint64_t used_ns;
-	char byte;
 
-	if (read_cpu_clock(process->identity.id.pid, &used_ns) &&
-	    pread(process->stat_fd, &byte, 1, 0) == 1)
+	if (read_cpu_clock(process->identity.id.pid, &used_ns) && is_still_there(process))
 		*cpu_ns = used_ns;
 }
 
@@ -375,6 +412,7 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 		return SAMPLER_ALIVE;
 	}
 	process->idle_samples = 0;
+	process->readings++;
 	read_delays(sampler, process, &now.iowait_ns);
 	r = read_stat(sampler, process, line, sizeof(line), &stat);
 	if (r == -ENOENT || r == -ESRCH) {
@@ -410,6 +448,6 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 		sampler_end(sampler, process);
 		return SAMPLER_GONE;
 	}
-	check_name(sampler, process, &stat);
+	check_name(sampler, process, &stat, now_ns);
 	return SAMPLER_ALIVE;
 }

@@ -27,6 +27,7 @@ struct sampler {
 	bool delay_accounting;
 	bool command_line;	      /* to be read anew with the name */
 	struct cgroup_table *cgroups; /* borrowed */
+	struct users *users;	      /* borrowed */
 	uint64_t delays_since_ns;
 	struct taskstats_client *taskstats; /* NULL: not to be had */
 	struct list_node open;

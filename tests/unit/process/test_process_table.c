@@ -323,6 +323,33 @@ static void exec_renames(void **state)
 	process_table_release(fixture->table, process);
 }
 
+/* It was read before it gave up root: told apart by its next sample, under the same name or another. */
+static void user_is_read_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = {.pid = 42, .comm = "sshd", .start_ticks = 9, .uid = 0};
+	const struct process_identity *identity;
+	struct process_usage usage;
+	struct process *process;
+
+	fake_process_write(fixture->proc, &fake);
+	process = acquire(fixture, 42, 9, AT(1));
+	identity = process_get_identity(process);
+	fake.uid = 3999999999u;
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(2), AT(2), &usage), 0);
+	assert_int_equal(identity->uid, 3999999999u);
+	assert_string_equal(identity->user_name, "3999999999");
+	assert_string_equal(identity->name, "sshd");
+	fake.uid = 3999999998u;
+	fake.comm = "session";
+	fake_process_write(fixture->proc, &fake);
+	assert_int_equal(process_table_sample(fixture->table, process, AT(3), AT(3), &usage), 0);
+	assert_string_equal(identity->name, "session");
+	assert_string_equal(identity->user_name, "3999999998");
+	process_table_release(fixture->table, process);
+}
+
 static void schedule_takes_the_longest_waiting_first(void **state)
 {
 	struct fixture *fixture = *state;
@@ -377,123 +404,6 @@ static void one_that_is_looked_at_holds_up_nobody(void **state)
 		assert_int_equal(usage.taken_ns, AT(1 + 0.5 * LOOKS));
 		process_table_release(fixture->table, processes[i]);
 	}
-}
-
-static void peak_memory_since_a_time(void **state)
-{
-	static const uint64_t pages[] = {10, 50, 20, 30, 5};
-	struct fixture *fixture = *state;
-	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9};
-	struct process *process = NULL;
-	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-
-	for (size_t i = 0; i < array_length(pages); i++) {
-		struct process_usage usage;
-
-		fake.pages = pages[i];
-		fake_process_write(fixture->proc, &fake);
-		if (!process)
-			process = acquire(fixture, 42, 9, AT(1));
-		process_table_sample(fixture->table, process, AT(1 + (double)i), AT(1 + (double)i),
-				     &usage);
-	}
-	assert_int_equal(process_get_peak_memory(process, 0), 50 * page);
-	assert_int_equal(process_get_peak_memory(process, AT(2)), 50 * page);
-	assert_int_equal(process_get_peak_memory(process, AT(2.1)), 30 * page);
-	assert_int_equal(process_get_peak_memory(process, AT(5)), 5 * page);
-	assert_int_equal(process_get_peak_memory(process, AT(5.1)), 0);
-	process_table_release(fixture->table, process);
-}
-
-/* A process that is sampled at these times, in seconds, after each of these faults. */
-static struct process *sample_at(struct fixture *fixture, struct fake_process *fake,
-				 const double *seconds, const uint64_t *faults, size_t count)
-{
-	struct process *process = NULL;
-	struct process_usage usage;
-
-	for (size_t i = 0; i < count; i++) {
-		fake->minor_faults = faults[i];
-		fake->pages = faults[i];
-		fake_process_write(fixture->proc, fake);
-		if (!process)
-			process = acquire(fixture, fake->pid, fake->start_ticks, AT(seconds[i]));
-		assert_int_equal(process_table_sample(fixture->table, process, AT(seconds[i]),
-						      AT(seconds[i]), &usage),
-				 0);
-	}
-	return process;
-}
-
-static void end_of_a_span_is_not_the_time_of_its_report(void **state)
-{
-	static const double seconds[] = {100, 101, 102, 103};
-	static const uint64_t faults[] = {10, 20, 60, 60};
-	struct fixture *fixture = *state;
-	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9};
-	struct process *process = sample_at(fixture, &fake, seconds, faults, array_length(seconds));
-	struct process_usage usage;
-
-	fake.minor_faults = 5000;
-	fake_process_write(fixture->proc, &fake);
-	assert_int_equal(process_table_read_end(fixture->table, process, AT(100), AT(101.5),
-						AT(140), &usage),
-			 0);
-	assert_int_equal(usage.taken_ns, AT(101.5));
-	assert_int_equal(usage.minor_faults, 40);
-	assert_int_equal(usage.memory_bytes, 20 * sysconf(_SC_PAGESIZE));
-	assert_int_equal(process_find_peak_memory(process, AT(100), AT(101.5)),
-			 20 * sysconf(_SC_PAGESIZE));
-	assert_int_equal(process_find_peak_memory(process, AT(100), AT(102)),
-			 60 * sysconf(_SC_PAGESIZE));
-	/* It ended before its base could be taken: the next sample. */
-	assert_int_equal(process_table_read_end(fixture->table, process, AT(101), AT(100.9),
-						AT(140), &usage),
-			 0);
-	assert_int_equal(usage.taken_ns, AT(102));
-	/* It is reported at its end. */
-	assert_int_equal(
-		process_table_read_end(fixture->table, process, AT(101), AT(141), AT(141), &usage),
-		0);
-	assert_int_equal(usage.minor_faults, 5000);
-	/* Its process has ended long after it. */
-	fake_process_remove(fixture->proc, 42);
-	assert_int_equal(
-		process_table_read_end(fixture->table, process, AT(101), AT(102), AT(150), &usage),
-		0);
-	assert_int_equal(usage.minor_faults, 60);
-	process_table_release(fixture->table, process);
-}
-
-static void base_is_the_sample_after_the_begin(void **state)
-{
-	static const double seconds[] = {100, 101};
-	static const uint64_t faults[] = {10, 20};
-	struct fixture *fixture = *state;
-	struct fake_process fake = {.pid = 42, .comm = "a", .start_ticks = 9};
-	struct process *process = sample_at(fixture, &fake, seconds, faults, array_length(seconds));
-	struct process_usage usage;
-
-	fake.minor_faults = 30;
-	fake_process_write(fixture->proc, &fake);
-	assert_int_equal(
-		process_table_read_base(fixture->table, process, AT(101.985), AT(102), &usage), 0);
-	assert_int_equal(usage.taken_ns, AT(102));
-	/* Where it was noticed late, what the samples around it tell. */
-	assert_int_equal(
-		process_table_read_base(fixture->table, process, AT(101.5), AT(102.005), &usage),
-		0);
-	assert_int_equal(usage.taken_ns, AT(101.5));
-	assert_int_equal(usage.minor_faults, 25);
-	assert_int_equal(
-		process_table_read_base(fixture->table, process, AT(100.99), AT(102.005), &usage),
-		0);
-	assert_int_equal(usage.taken_ns, AT(101));
-	/* Older than the first sample: that one. */
-	assert_int_equal(
-		process_table_read_base(fixture->table, process, AT(50), AT(102.005), &usage), 0);
-	assert_int_equal(usage.minor_faults, 30);
-	process_table_release(fixture->table, process);
 }
 
 static void watched_process_is_sampled_soon(void **state)
@@ -739,11 +649,9 @@ int main(void)
 		with_proc(gone_process_keeps_its_last_figures),
 		with_proc(a06_reused_pid_is_another_process),
 		with_proc(exec_renames),
+		with_proc(user_is_read_again),
 		with_proc(schedule_takes_the_longest_waiting_first),
 		with_proc(one_that_is_looked_at_holds_up_nobody),
-		with_proc(peak_memory_since_a_time),
-		with_proc(end_of_a_span_is_not_the_time_of_its_report),
-		with_proc(base_is_the_sample_after_the_begin),
 		with_proc(watched_process_is_sampled_soon),
 		with_proc(gone_process_is_not_watched),
 		with_proc(stopped_machine_is_caught_up_with),
