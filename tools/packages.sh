@@ -23,6 +23,7 @@ build  libproc2-dev                  procps-ng-devel
 build  libssl-dev                    openssl-devel
 build  libseccomp-dev                libseccomp-devel
 build  librdkafka-dev                librdkafka-devel
+build  libsqlite3-dev                sqlite-devel
 build  libsystemd-dev                systemd-devel
 build  libtraceevent-dev             libtraceevent-devel
 build  libyaml-dev                   libyaml-devel

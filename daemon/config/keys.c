@@ -161,7 +161,7 @@ const struct config_key config_keys[] = {
 		    "secrets."},
 
 	{KEY(processes, package_names, "package_names", BOOL), .default_text = "true",
-	 .comment = "Tell the distribution package of an executable, out of dpkg's lists."},
+	 .comment = "Tell the distribution package of an executable, out of dpkg's lists and rpm's database."},
 
 	{KEY(nflog, enable, "enable", BOOL), .default_text = "false",
 	 .comment =

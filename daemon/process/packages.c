@@ -17,6 +17,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "process/rpm_database.h"
+#include "process/rpm_header.h"
 
 #define CHECK_INTERVAL_NS (5 * NS_PER_SEC)
 
@@ -42,17 +44,23 @@ struct diversion {
 	char *to, *package;
 };
 
+/* Of dpkg's directory and of rpm's database; 0 where there is none. */
+struct change_times {
+	struct timespec dpkg, rpm;
+};
+
 struct packages {
 	char *root;
 	uint64_t seed;
 	struct index index, next;
 	struct diversion *diversions; /* of the reading */
 	size_t diversion_count;
-	DIR *lists; /* NULL: nothing is being read */
+	DIR *lists;		  /* NULL: none is being read */
+	struct rpm_database *rpm; /* likewise; dpkg's lists come first */
 	uint64_t checked_ns;
 	bool was_checked;
-	struct timespec read_time, seen_time; /* of the directory: as it is in the index; last */
-	unsigned merged;		      /* bits of aliases[] that are links below /usr */
+	struct change_times read_times, seen_times; /* as they are in the index; last */
+	unsigned merged; /* bits of aliases[] that are links below /usr */
 	struct packages_counters counters;
 };
 
@@ -102,6 +110,8 @@ static void end_reading(struct packages *packages)
 	if (packages->lists)
 		closedir(packages->lists);
 	packages->lists = NULL;
+	rpm_database_close(packages->rpm);
+	packages->rpm = NULL;
 	fini_index(&packages->next);
 }
 
@@ -208,11 +218,10 @@ static bool is_skipped(struct text path)
 	return false;
 }
 
-static int add_list(struct packages *packages, const char *name, struct text list)
+/* Paths that are added belong to it from now on. 0 or -ENOMEM. */
+static int add_name(struct packages *packages, struct text name)
 {
 	struct index *index = &packages->next;
-	struct text path;
-	int r;
 
 	if (index->name_count == index->name_capacity) {
 		size_t capacity = index->name_capacity ? index->name_capacity * 2 : 256;
@@ -223,10 +232,21 @@ static int add_list(struct packages *packages, const char *name, struct text lis
 		index->names = names;
 		index->name_capacity = capacity;
 	}
-	index->names[index->name_count] = strdup(name);
+	index->names[index->name_count] = text_copy(name);
 	if (!index->names[index->name_count])
 		return -ENOMEM;
 	index->name_count++;
+	return 0;
+}
+
+static int add_list(struct packages *packages, const char *name, struct text list)
+{
+	struct index *index = &packages->next;
+	struct text path;
+	int r = add_name(packages, text_from(name));
+
+	if (r < 0)
+		return r;
 	while (take_line(&list, &path)) {
 		if (path.length < 2 || path.at[0] != '/' || is_skipped(path))
 			continue;
@@ -338,9 +358,9 @@ static void begin_reading(struct packages *packages)
 
 	snprintf(path, sizeof(path), "%s/var/lib/dpkg/info", packages->root);
 	packages->lists = opendir(path);
-	if (!packages->lists)
-		return;
-	packages->read_time = packages->seen_time;
+	if (rpm_database_open(packages->root, &packages->rpm) < 0)
+		packages->rpm = NULL;
+	packages->read_times = packages->seen_times;
 	look_for_aliases(packages);
 	read_diversions(packages);
 }
@@ -362,8 +382,53 @@ static void finish_reading(struct packages *packages)
 	end_reading(packages);
 }
 
-/* A part of the lists; without memory the index before stays. */
-static void read_on(struct packages *packages)
+static int add_rpm_path(void *userdata, struct text directory, struct text file)
+{
+	struct packages *packages = userdata;
+	char path[PATH_MAX];
+	int length = snprintf(path, sizeof(path), "%.*s%.*s", (int)directory.length, directory.at,
+			      (int)file.length, file.at);
+	struct text whole = {path, (size_t)length};
+
+	if (length < 2 || length >= (int)sizeof(path) || path[0] != '/' || is_skipped(whole))
+		return 0;
+	return add_path(&packages->next, hash_path(packages, whole));
+}
+
+/* A part of rpm's database. What cannot be read ends it: it is looked at again when it has changed. 0 or
+ * -ENOMEM. */
+static int read_rpm(struct packages *packages)
+{
+	size_t bytes = 0, length;
+	const void *blob;
+	int r = 1;
+
+	while (bytes < BYTES_A_TURN && r > 0) {
+		struct rpm_header header;
+
+		r = rpm_database_read(packages->rpm, &blob, &length);
+		if (r <= 0)
+			break;
+		bytes += length;
+		if (packages->next.name_count >= MAX_PACKAGES ||
+		    rpm_header_parse(blob, length, &header) < 0) {
+			packages->counters.dropped++;
+			continue;
+		}
+		if (add_name(packages, header.name) < 0 ||
+		    rpm_header_walk(&header, add_rpm_path, packages) < 0)
+			return -ENOMEM;
+	}
+	if (r > 0)
+		return 0;
+	packages->counters.dropped += r < 0;
+	rpm_database_close(packages->rpm);
+	packages->rpm = NULL;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* A part of the lists. 0 or a negative errno. */
+static int read_lists(struct packages *packages)
 {
 	struct buffer buffer;
 	size_t bytes = 0;
@@ -375,7 +440,8 @@ static void read_on(struct packages *packages)
 		char name[NAME_MAX + 1];
 
 		if (!entry) {
-			finish_reading(packages);
+			closedir(packages->lists);
+			packages->lists = NULL;
 			break;
 		}
 		if (!parse_list_name(entry->d_name, name, sizeof(name)))
@@ -389,11 +455,26 @@ static void read_on(struct packages *packages)
 		r = add_list(packages, name,
 			     (struct text){(const char *)buffer.bytes, buffer.length});
 	}
+	buffer_fini(&buffer);
+	return r;
+}
+
+static bool is_reading(const struct packages *packages)
+{
+	return packages->lists || packages->rpm;
+}
+
+/* Without memory the index before stays. */
+static void read_on(struct packages *packages)
+{
+	int r = packages->lists ? read_lists(packages) : read_rpm(packages);
+
 	if (r < 0) {
 		packages->counters.dropped++;
 		end_reading(packages);
+	} else if (!is_reading(packages)) {
+		finish_reading(packages);
 	}
-	buffer_fini(&buffer);
 }
 
 static bool is_equal_time(const struct timespec *a, const struct timespec *b)
@@ -401,33 +482,40 @@ static bool is_equal_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+static bool is_same(const struct change_times *a, const struct change_times *b)
+{
+	return is_equal_time(&a->dpkg, &b->dpkg) && is_equal_time(&a->rpm, &b->rpm);
+}
+
 /* dpkg replaces its lists by rename(2), which the directory's time tells. What changed within the last
  * interval may go on changing. */
 static void look_for_changes(struct packages *packages)
 {
+	struct change_times now = {0};
 	char path[PATH_MAX];
 	struct stat found;
 	bool is_settled;
 
 	snprintf(path, sizeof(path), "%s/var/lib/dpkg/info", packages->root);
-	if (stat(path, &found) < 0)
-		return;
-	is_settled = !packages->was_checked || is_equal_time(&found.st_mtim, &packages->seen_time);
-	packages->seen_time = found.st_mtim;
+	if (stat(path, &found) == 0)
+		now.dpkg = found.st_mtim;
+	rpm_database_find(packages->root, &now.rpm);
+	is_settled = !packages->was_checked || is_same(&now, &packages->seen_times);
+	packages->seen_times = now;
 	packages->was_checked = true;
-	if (is_settled && !is_equal_time(&found.st_mtim, &packages->read_time))
+	if (is_settled && !is_same(&now, &packages->read_times))
 		begin_reading(packages);
 }
 
 uint64_t packages_run(struct packages *packages, uint64_t now_ns)
 {
-	if (packages->lists) {
+	if (is_reading(packages)) {
 		read_on(packages);
 	} else if (now_ns >= packages->checked_ns + CHECK_INTERVAL_NS || !packages->checked_ns) {
 		packages->checked_ns = now_ns;
 		look_for_changes(packages);
 	}
-	return packages->lists ? now_ns : packages->checked_ns + CHECK_INTERVAL_NS;
+	return is_reading(packages) ? now_ns : packages->checked_ns + CHECK_INTERVAL_NS;
 }
 
 const char *packages_find(const struct packages *packages, const char *path)

@@ -2,10 +2,10 @@
 #pragma once
 
 /* Which distribution package an executable belongs to, from dpkg's lists of files (
- * /var/lib/dpkg/info/PACKAGE.list, see dpkg(1)) and its diversions. No program is started. The
- * lists are read piece by piece into an index that keeps 8 bytes a path: 48 bits of its hash, so
- * that a file of no package is taken for one of them once in some 10^9, and the package's number.
- * While dpkg works the index before stays in use. Databases of rpm are not read. */
+ * /var/lib/dpkg/info/PACKAGE.list, see dpkg(1)) and its diversions, and from rpm's database (see
+ * rpm_database.h). No program is started. They are read piece by piece into an index that keeps 8
+ * bytes a path: 48 bits of its hash, so that a file of no package is taken for one of them once in
+ * some 10^9, and the package's number. While dpkg or rpm works the index before stays in use. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +24,7 @@ int packages_new(const char *root, struct packages **ret);
 void packages_free(struct packages *packages);
 
 /* Reads on, some 128 KiB (about 1 ms), but never less than one list: one of 4 MB, as a few very large
- * packages have, took 15 ms. Otherwise looks every five seconds whether dpkg changed something, and
+ * packages have, took 15 ms. Otherwise looks every five seconds whether dpkg or rpm changed something, and
  * begins anew when it is done with it. Returns the monotonic time of the next call that is needed. */
 uint64_t packages_run(struct packages *packages, uint64_t now_ns);
 

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "process/rpm_database.h"
 #include "support/temporary.h"
 
 #define AT(seconds) ((uint64_t)(seconds) * (uint64_t)NS_PER_SEC)
@@ -214,6 +215,68 @@ static void many_lists_take_many_turns_and_none_gets_lost(void **state)
 	assert_int_equal(packages_get_counters(fixture->packages)->paths, PACKAGES * FILES);
 }
 
+static const char tiny_spec[] = "Name: tiny\nVersion: 1\nRelease: 1\nSummary: tiny\nLicense: none\n"
+				"BuildArch: noarch\n%description\ntiny\n%install\n"
+				"mkdir -p %{buildroot}/usr/bin %{buildroot}/opt/tiny\n"
+				"touch %{buildroot}/usr/bin/tiny %{buildroot}/opt/tiny/helper\n"
+				"%files\n/usr/bin/tiny\n/opt/tiny/helper\n";
+
+/* By rpm's own tools. */
+static const char make_database[] =
+	"cd %1$s && mkdir -p var/lib/rpm && rpmbuild -bb --define \"_topdir %1$s/build\""
+	" --define '_build_name_fmt tiny.rpm' tiny.spec >log 2>&1 &&"
+	" rpm --initdb --dbpath %1$s/var/lib/rpm && rpm -i --justdb --nodeps --ignorearch"
+	" --dbpath %1$s/var/lib/rpm build/RPMS/tiny.rpm >>log 2>&1";
+
+static void run_shell(const char *format, const char *root)
+{
+	char command[4096];
+
+	snprintf(command, sizeof(command), format, root);
+	assert_int_equal(system(command), 0);
+}
+
+/* A database of rpm's is read with dpkg's lists, and again when rpm has changed it. */
+static void database_of_rpm_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+	struct timespec changed;
+
+	if (system("command -v rpmbuild >/dev/null") != 0) {
+		print_message("skipped: needs rpmbuild\n");
+		skip();
+	}
+	write_list(fixture, "curl", "/usr/bin/curl\n");
+	temporary_write(fixture->root, "tiny.spec", tiny_spec);
+	run_shell(make_database, fixture->root);
+	if (!rpm_database_find(fixture->root, &changed)) {
+		print_message("skipped: built without libsqlite3\n");
+		skip();
+	}
+	run(fixture, AT(1));
+	assert_owner(fixture, "/usr/bin/tiny", "tiny");
+	assert_owner(fixture, "/opt/tiny/helper", "tiny");
+	assert_owner(fixture, "/usr/bin/curl", "curl");
+	assert_null(packages_find(fixture->packages, "/usr/bin/tin"));
+	assert_int_equal(packages_get_counters(fixture->packages)->dropped, 0);
+	run_shell("rpm -e --justdb --dbpath %s/var/lib/rpm tiny", fixture->root);
+	for (int i = 2; i < 5; i++)
+		run(fixture, AT(10 * i));
+	assert_int_equal(packages_get_counters(fixture->packages)->readings, 2);
+	assert_null(packages_find(fixture->packages, "/usr/bin/tiny"));
+	assert_owner(fixture, "/usr/bin/curl", "curl");
+}
+
+static void file_that_is_no_database_is_passed_over(void **state)
+{
+	struct fixture *fixture = *state;
+
+	write_list(fixture, "curl", "/usr/bin/curl\n");
+	temporary_write(fixture->root, "var/lib/rpm/rpmdb.sqlite", "nothing that SQLite knows");
+	run(fixture, AT(1));
+	assert_owner(fixture, "/usr/bin/curl", "curl");
+}
+
 int main(void)
 {
 #define with_root(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -223,6 +286,8 @@ int main(void)
 		with_root(diverted_files_are_where_they_were_put),
 		with_root(diversions_may_have_any_length),
 		with_root(changes_are_read_when_they_have_settled),
+		with_root(database_of_rpm_is_read),
+		with_root(file_that_is_no_database_is_passed_over),
 		with_root(host_without_dpkg_has_none),
 		with_root(many_lists_take_many_turns_and_none_gets_lost),
 	};
