@@ -310,6 +310,8 @@ static const struct statistic rows[] = {
 	PROCESSES(samples_shared, COUNTER, "Samples that served several flows."),
 	PROCESSES(samples_idle, COUNTER, "Samples of processes that had not run."),
 	PROCESSES(samples_backwards, COUNTER, "Samples with a counter below the one before."),
+	PROCESSES(iowait_impossible, LOSS,
+		  "Processes whose waits for I/O the kernel told as longer than can be."),
 	PROCESSES(exit_records, COUNTER, "Exit records of tasks."),
 	PROCESSES(exit_records_lost, LOSS, "Times that the kernel dropped exit records."),
 	PROCESSES(descriptors_closed, COUNTER, "Kept descriptors that were given up for others."),

@@ -47,6 +47,7 @@ void ending_take(struct process *process, const struct ending *ending)
 	bool is_sum = ending->last != total, has_faults = !is_sum || ending->is_whole;
 	uint64_t cpu_ns = is_sum ? total->cpu_ns : taskstats_find_exit_cpu(total);
 	uint64_t end_ns = find_end_ns(process, ending);
+	uint64_t since_ns = process->has_usage ? usage->taken_ns : process->identity.start_ns;
 
 	totals_take_ending(process, ending);
 	process->has_exit_record = true;
@@ -57,7 +58,9 @@ void ending_take(struct process *process, const struct ending *ending)
 		usage->taken_ns = end_ns;
 	if (cpu_ns > usage->cpu_ns)
 		usage->cpu_ns = cpu_ns;
-	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns)
+	if (process->counts_delays && total->io_delay_ns > usage->iowait_ns &&
+	    process_check_iowait(process, total->io_delay_ns - usage->iowait_ns,
+				 end_ns - (since_ns < end_ns ? since_ns : end_ns), 1))
 		usage->iowait_ns = total->io_delay_ns;
 	if (has_faults && total->minor_faults > usage->minor_faults)
 		usage->minor_faults = total->minor_faults;

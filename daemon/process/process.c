@@ -196,6 +196,20 @@ int process_take_last_name(struct process *process, const char *comm, uid_t uid,
 	return 0;
 }
 
+/* Threads that begin and end within the time are known to nobody: so many are allowed for. */
+enum { UNSEEN_THREADS = 64 };
+
+bool process_check_iowait(struct process *process, uint64_t waited_ns, uint64_t within_ns,
+			  unsigned threads)
+{
+	if (waited_ns <= (within_ns + NS_PER_SEC) * (threads + UNSEEN_THREADS))
+		return true;
+	process->lost_delays = true;
+	process->counts_delays = false;
+	process->usage.has_iowait = false;
+	return false;
+}
+
 /* A process that was young when it was first sampled had used nothing when it began. */
 static bool is_first_of_young(const struct process *process)
 {

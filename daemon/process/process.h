@@ -46,6 +46,7 @@ struct process {
 	bool may_be_thread;
 	bool was_told;	    /* its end, before anybody asked for it */
 	bool counts_delays; /* proven: since it started */
+	bool lost_delays;   /* they cannot be true, and are not told any more */
 };
 
 /* A process with these facts and the user names of "identity", without a descriptor and in no list;
@@ -65,6 +66,11 @@ int process_rename(struct process *process, const struct identity_facts *facts,
  * any more. 0 or -ENOMEM. */
 int process_take_last_name(struct process *process, const char *comm, uid_t uid,
 			   const char *user_name);
+
+/* Whether it can have waited for I/O for so long within a time, as far as is known: Linux 6.18
+ * was seen to count a thread's wait from the boot on. Else none of its waits are told any more. */
+bool process_check_iowait(struct process *process, uint64_t waited_ns, uint64_t within_ns,
+			  unsigned threads);
 
 /* Takes the usage over into the history. */
 void process_note_usage(struct process *process, uint64_t interval_ns);

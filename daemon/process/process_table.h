@@ -28,7 +28,7 @@ struct process_table_options {
 	uint64_t delay_accounting_since_ns;
 	const char *passwd_path; /* NULL: /etc/passwd */
 	bool command_line;	 /* read it: it may hold secrets */
-	bool package_names;	 /* read dpkg's lists, see packages.h */
+	bool package_names;	 /* read the databases of packages.h */
 	/* Every process that ends comes to the on_gone of process_table_set_on_gone(), also one that
 	 * nobody had asked for. */
 	bool tell_all_ends;
@@ -40,6 +40,7 @@ struct process_table_counters {
 	uint64_t samples, sample_errors, samples_shared;
 	uint64_t samples_idle; /* of these: the process had not run, and that was all to be read */
 	uint64_t samples_backwards; /* a counter was below the one before, which was kept */
+	uint64_t iowait_impossible; /* processes whose waits for I/O could not be true */
 	uint64_t exit_records;
 	uint64_t ends_without_leader; /* not told of: the record with the name was lost */
 	uint64_t exit_records_lost;  /* times that the kernel dropped some; how many it does not say

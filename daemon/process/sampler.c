@@ -187,7 +187,7 @@ static void read_delays(struct sampler *sampler, struct process *process, uint64
 	struct task_figures figures;
 	pid_t pid = process->identity.id.pid;
 
-	if (!sampler->taskstats || !sampler->delay_accounting)
+	if (!sampler->taskstats || !sampler->delay_accounting || process->lost_delays)
 		return;
 	if (!process->counts_delays && sampler->delays_since_ns)
 		process->counts_delays = process->identity.start_ns >= sampler->delays_since_ns;
@@ -334,6 +334,20 @@ static bool read_thread_memory(struct sampler *sampler, pid_t pid, uint64_t *ret
 	return found;
 }
 
+static void check_delays(struct sampler *sampler, struct process *process, uint64_t now_ns,
+			 unsigned threads, uint64_t *iowait_ns)
+{
+	const struct process_usage *usage = &process->usage;
+	uint64_t since_ns = process->has_usage ? usage->taken_ns : process->identity.start_ns;
+
+	if (*iowait_ns <= usage->iowait_ns || now_ns < since_ns ||
+	    process_check_iowait(process, *iowait_ns - usage->iowait_ns, now_ns - since_ns,
+				 threads))
+		return;
+	*iowait_ns = usage->iowait_ns;
+	sampler->counters->iowait_impossible++;
+}
+
 static uint64_t keep_rising(uint64_t before, uint64_t now, bool *is_backwards)
 {
 	*is_backwards |= now < before;
@@ -428,6 +442,7 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 		read_final_clock(process, &now.cpu_ns);
 	if (finished) /* the group's delays lack a zombie's */
 		now.iowait_ns = process->usage.iowait_ns;
+	check_delays(sampler, process, now_ns, stat.threads, &now.iowait_ns);
 	now.has_iowait = process->counts_delays && sampler->delay_accounting;
 	now.minor_faults = stat.minor_faults;
 	now.major_faults = stat.major_faults;

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 
 #include "base/clock.h"
+#include "base/macros.h"
 #include "process/process.h"
 #include "process/taskstats.h"
 #include "support/fake_process.h"
@@ -263,6 +264,32 @@ static void its_own_record_is_taken(void **state)
 	process_table_release(fixture->table, process);
 }
 
+/* A wait that is longer than its threads can have lived is none. */
+static void wait_that_cannot_be_true_is_not_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct taskstats_message waited[] = {record(42, 42, 50), record(43, 43, 50)};
+	struct process_usage usage;
+
+	process_table_set_delay_accounting(fixture->table, true, 1);
+	waited[0].task_figures.io_delay_ns = 30 * NS_PER_MS;
+	waited[1].task_figures.io_delay_ns = 3600 * NS_PER_SEC;
+	for (size_t i = 0; i < array_length(waited); i++) {
+		struct process *process;
+
+		waited[i].task_figures.delay_count = 1;
+		take(fixture, waited[i], 60);
+		process = acquire(fixture, waited[i].pid, 0, 70);
+		assert_int_equal(process_table_sample(fixture->table, process, at(fixture, 70),
+						      at(fixture, 70), &usage),
+				 0);
+		assert_int_equal(usage.has_iowait, i == 0);
+		if (usage.has_iowait)
+			assert_int_equal(usage.iowait_ns, 30 * NS_PER_MS);
+		process_table_release(fixture->table, process);
+	}
+}
+
 /* Ticks of /proc count the time asleep, the age in the record does not: a zombie from before it was
  * suspended still finds its record, and one that began afterwards is not it. */
 static void zombie_is_older_than_a_suspension(void **state)
@@ -335,6 +362,7 @@ int main(void)
 		with_table(record_is_not_an_older_lifes),
 		with_table(record_of_the_next_ends_the_one_before),
 		with_table(its_own_record_is_taken),
+		with_table(wait_that_cannot_be_true_is_not_told),
 		with_table(zombie_is_older_than_a_suspension),
 		with_table(before_version_12_an_end_may_be_a_threads),
 		with_table(since_version_12_an_end_is_a_processs),
