@@ -266,8 +266,17 @@ static void on_flow_close(void *userdata, struct flow *flow)
 
 /* Of a process that had used nothing by its base that is true of any time before as well; when the flow
  * began may have been learnt since. */
-static void align_base(struct flow_end *end, uint64_t start_ns)
+static void align_base(struct pipeline *pipeline, const struct flow *flow, struct flow_end *end,
+		       uint64_t now_ns)
 {
+	uint64_t start_ns = flow->start_ns;
+	struct process_usage usage;
+
+	/* Of one that was gone at first all counts or nothing, by when the flow began. */
+	if (flow->records <= 1 && end->process && process_is_late(end->process) &&
+	    process_table_read_base(pipeline->parts.processes, end->process, start_ns, now_ns,
+				    &usage) == 0)
+		record_builder_set_base(end, &usage);
 	if (end->base_ns > start_ns && start_ns && end->base_cpu_ns == 0 &&
 	    end->base_minor_faults == 0 && end->base_major_faults == 0)
 		end->base_ns = start_ns;
@@ -365,8 +374,8 @@ static void on_flow_report(void *userdata, struct flow *flow, const struct flow_
 				   flow->key.protocol == IPPROTO_TCP),
 			  now_ns);
 	packets_tell_users(pipeline->packets, flow);
-	align_base(&flow->src, flow->start_ns);
-	align_base(&flow->dst, flow->start_ns);
+	align_base(pipeline, flow, &flow->src, now_ns);
+	align_base(pipeline, flow, &flow->dst, now_ns);
 	describe_end(pipeline, flow, &flow->src, report->end_ns, now_ns, &src);
 	describe_end(pipeline, flow, &flow->dst, report->end_ns, now_ns, &dst);
 	if (report->is_last && flow->key.protocol == IPPROTO_TCP) {

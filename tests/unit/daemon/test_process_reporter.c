@@ -278,6 +278,31 @@ static void late_process_has_the_times_and_the_program_of_trace(void **state)
 	assert_string_equal(seen[0].name, "a-name-of-15-bytes");
 }
 
+/* A zombie that its parent left for a second: sampled when it was long over, its load is still that of its
+ * life. */
+static void zombie_has_the_load_of_its_life(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fake_process fake = make_process(fixture, FIRST_PID, 1);
+	struct process *process;
+	struct process_usage usage;
+
+	run(fixture, 1.5);
+	fake.state = 'Z';
+	fake.user_ticks = 50;
+	fake_process_write(fixture->proc, &fake);
+	now_ns = S(1003);
+	process = process_table_find(fixture->table, FIRST_PID);
+	assert_int_equal(process_table_sample(fixture->table, process, now_ns, now_ns, &usage), 0);
+	end(fixture, FIRST_PID, FIRST_PID, 1);
+	run(fixture, 6);
+	assert_int_equal(seen_count, 2);
+	assert_string_equal(seen[1].event, "end");
+	assert_int_equal(seen[1].end_ms, WALL_S * 1000ull + 1002000);
+	assert_int_equal(seen[1].cpu_us, 500000);
+	assert_int_equal(seen[1].load_pct100, 5000);
+}
+
 /* The trace of another life under the pid is not taken. */
 static void another_lifes_trace_is_not_taken(void **state)
 {
@@ -404,6 +429,7 @@ int main(void)
 		with_reporter(records_of_a_life_follow_each_other),
 		with_reporter(wall_clock_is_set),
 		with_reporter(late_process_has_the_times_and_the_program_of_trace),
+		with_reporter(zombie_has_the_load_of_its_life),
 		with_reporter(another_lifes_trace_is_not_taken),
 		with_reporter(only_what_trace_confirms_is_told),
 		with_reporter(threads_of_the_kernel_have_no_records),
