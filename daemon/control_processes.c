@@ -87,12 +87,21 @@ static void add_identity(struct buffer *out, const struct process_identity *iden
 	add_text(out, "PROC_CGROUP", identity->cgroup->path);
 }
 
+/* % * 100 */
+static uint64_t share(uint64_t part_ns, uint64_t whole_ns)
+{
+	return (uint64_t)((__uint128_t)part_ns * 10000 / whole_ns);
+}
+
 static void add_use(struct buffer *out, const struct process_inspection *inspection)
 {
 	const struct process_usage *usage = &inspection->usage;
 
 	if (inspection->has_usage) {
 		json_text_add_number(out, "PROC_CPU_MICROSECONDS", usage->cpu_ns / 1000);
+		if (usage->has_iowait)
+			json_text_add_number(out, "PROC_IOWAIT_MICROSECONDS",
+					     usage->iowait_ns / 1000);
 		if (usage->has_memory)
 			json_text_add_number(out, "PROC_ACTUAL_MEMORY", usage->memory_bytes);
 		if (usage->has_faults)
@@ -106,8 +115,11 @@ static void add_use(struct buffer *out, const struct process_inspection *inspect
 		json_text_add_number(out, "LAST_MINUTE_CPU_MICROSECONDS",
 				     inspection->minute_cpu_ns / 1000);
 		json_text_add_number(out, "LAST_MINUTE_AVERAGE_CPU_LOAD",
-				     (uint64_t)((__uint128_t)inspection->minute_cpu_ns * 10000 /
-						inspection->minute_ns));
+				     share(inspection->minute_cpu_ns, inspection->minute_ns));
+		if (usage->has_iowait)
+			json_text_add_number(
+				out, "LAST_MINUTE_PCTG_IOWAIT",
+				share(inspection->minute_iowait_ns, inspection->minute_ns));
 	}
 	json_text_add_number(out, "LAST_MINUTE_FLOWS", inspection->minute_network.flows);
 	json_text_add_number(out, "LAST_MINUTE_SENT_BYTES", inspection->minute_network.sent_bytes);

@@ -156,7 +156,8 @@ static int add_process(struct table *table, const json_t *process)
 {
 	char pid[FORMAT_SIZE], age[FORMAT_SIZE], memory[FORMAT_SIZE], load[FORMAT_SIZE];
 	char minute_sent[FORMAT_SIZE], minute_received[FORMAT_SIZE], minute_flows[FORMAT_SIZE];
-	char cpu[FORMAT_SIZE] = "", sent[FORMAT_SIZE], received[FORMAT_SIZE], flows[FORMAT_SIZE];
+	char cpu[FORMAT_SIZE] = "", iowait[FORMAT_SIZE], sent[FORMAT_SIZE], received[FORMAT_SIZE],
+	     flows[FORMAT_SIZE];
 	const char *container = show_get_text(process, "PROC_CONTAINER_ID");
 	uint64_t cpu_us;
 	const char *const texts[] = {
@@ -167,6 +168,7 @@ static int add_process(struct table *table, const json_t *process)
 		show_age(process, "PROC_START_MILLISECONDS", age),
 		show_bytes(process, "PROC_ACTUAL_MEMORY", memory),
 		show_percent(process, "LAST_MINUTE_AVERAGE_CPU_LOAD", load),
+		show_percent(process, "LAST_MINUTE_PCTG_IOWAIT", iowait),
 		show_bytes(process, "LAST_MINUTE_SENT_BYTES", minute_sent),
 		show_bytes(process, "LAST_MINUTE_RECEIVED_BYTES", minute_received),
 		show_count(process, "LAST_MINUTE_FLOWS", minute_flows),
@@ -216,13 +218,14 @@ int show_flows(const struct show *show, const json_t *items)
 int show_processes(const struct show *show, const json_t *items)
 {
 	static const struct table_column columns[] = {
-		{"PID", true, false},	   {"NAME", false, true},
-		{"USER", false, true},	   {"CONTAINER/UNIT", false, true},
-		{"AGE", true, false},	   {"MEMORY", true, false},
-		{"CPU/MIN", true, false},  {"SENT/MIN", true, false},
-		{"RECV/MIN", true, false}, {"FLOWS/MIN", true, false},
-		{"CPU", true, false},	   {"SENT", true, false},
-		{"RECV", true, false},	   {"FLOWS", true, false},
+		{"PID", true, false},	    {"NAME", false, true},
+		{"USER", false, true},	    {"CONTAINER/UNIT", false, true},
+		{"AGE", true, false},	    {"MEMORY", true, false},
+		{"CPU/MIN", true, false},   {"IOWAIT", true, false},
+		{"SENT/MIN", true, false},  {"RECV/MIN", true, false},
+		{"FLOWS/MIN", true, false}, {"CPU", true, false},
+		{"SENT", true, false},	    {"RECV", true, false},
+		{"FLOWS", true, false},
 	};
 
 	return show_table(show, items, columns, array_length(columns), add_process);

@@ -51,6 +51,7 @@ static void read_minute(const struct process *process, struct process_inspection
 
 	if (ret->usage.taken_ns < MINUTE_NS || process->identity.start_ns >= since_ns) {
 		ret->minute_cpu_ns = ret->usage.cpu_ns;
+		ret->minute_iowait_ns = ret->usage.iowait_ns;
 		ret->minute_ns = ret->usage.taken_ns - process->identity.start_ns;
 		return;
 	}
@@ -58,6 +59,8 @@ static void read_minute(const struct process *process, struct process_inspection
 	    entry.taken_ns >= ret->usage.taken_ns || entry.cpu_ns > ret->usage.cpu_ns)
 		return;
 	ret->minute_cpu_ns = ret->usage.cpu_ns - entry.cpu_ns;
+	if (entry.iowait_ns < ret->usage.iowait_ns)
+		ret->minute_iowait_ns = ret->usage.iowait_ns - entry.iowait_ns;
 	ret->minute_ns = ret->usage.taken_ns - entry.taken_ns;
 }
 

@@ -15,8 +15,9 @@ struct process_inspection {
 	const struct process_identity *identity;
 	const char *package; /* NULL: none, or not known */
 	struct process_usage usage;
-	/* The last minute, or as much of it as is known: CPU and the time that it covers; 0: unknown. */
-	uint64_t minute_cpu_ns, minute_ns;
+	/* The last minute, or as much of it as is known: CPU, waits for block I/O (with usage.has_iowait)
+	 * and the time that they cover; 0: unknown. */
+	uint64_t minute_cpu_ns, minute_iowait_ns, minute_ns;
 	struct network_counters network, minute_network;
 	bool has_usage;
 };
