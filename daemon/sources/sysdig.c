@@ -3,7 +3,6 @@
 #include "sources/sysdig.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,10 +21,6 @@
 
 enum { COMPLAINT_MAX = 240, ADDED_ARGUMENTS = 6 };
 
-/* Of its complaints so many go to the log in that time, the others are counted. */
-enum { MOST_COMPLAINTS = 20 };
-#define COMPLAINTS_NS (60 * NS_PER_SEC)
-
 /* Bytes on their way to a whole line. */
 struct line {
 	char bytes[SYSDIG_LINE_MAX];
@@ -42,8 +37,6 @@ struct sysdig {
 	struct line output, complaint;
 	struct sysdig_counters counters;
 	uint64_t started_ns, pause_ns;
-	uint64_t told_from_ns, untold; /* complaints */
-	unsigned told;
 	int refusal; /* why it could not be started the last time, told once; 0: it could */
 	bool is_capture;
 	char **arguments; /* ends with NULL */
@@ -94,26 +87,6 @@ static void on_output_line(struct sysdig *sysdig, const char *bytes, size_t leng
 	}
 }
 
-/* Whether the log takes one more complaint now. */
-static bool may_tell(struct sysdig *sysdig)
-{
-	uint64_t now_ns = clock_now_ns();
-
-	if (now_ns - sysdig->told_from_ns >= COMPLAINTS_NS) {
-		if (sysdig->untold)
-			log_notice("it said %" PRIu64 " lines more", sysdig->untold);
-		sysdig->told_from_ns = now_ns;
-		sysdig->told = 0;
-		sysdig->untold = 0;
-	}
-	if (sysdig->told < MOST_COMPLAINTS) {
-		sysdig->told++;
-		return true;
-	}
-	sysdig->untold++;
-	return false;
-}
-
 /* What a terminal might obey is not for the log. */
 static void on_complaint_line(struct sysdig *sysdig, const char *bytes, size_t length)
 {
@@ -125,7 +98,7 @@ static void on_complaint_line(struct sysdig *sysdig, const char *bytes, size_t l
 		text[i] = bytes[i] >= ' ' && bytes[i] != 0x7f ? bytes[i] : '?';
 	text[length] = '\0';
 	sysdig->counters.complaints++;
-	if (length > 0 && may_tell(sysdig))
+	if (length > 0)
 		log_notice("it says: %s", text);
 }
 

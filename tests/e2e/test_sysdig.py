@@ -204,6 +204,36 @@ def test_stronger_methods_are_believed_first(pair, agent, daemon, stand_in, meth
     assert_has(record, {"SRC_PROC_ATTRIBUTION": method, "SRC_PROC_PID": client.pid})
 
 
+def test_weaker_methods_give_way(pair, agent, daemon, stand_in):
+    """Of a socket that two hold, and of a connection that nobody has accepted yet, sysdig knows more: its
+    lines come when both have been answered for."""
+    probed = daemon(pair.probe, stand_in.config(methods=("sock_diag", "sysdig")))
+    client, server = agent(pair.probe, "client"), agent(pair.probe, "server")
+    worker = agent(pair.probe, "worker")
+    stand_in.wait_starts(1)
+    server.listen(name="l", version=4, address="127.0.0.1", port=PORT)
+    with stand_in.open() as pipe:
+        since = time.time_ns()
+        client.open(name="c", version=4, protocol="tcp")
+        client.share(name="c")
+        local = client.connect(name="c", version=4, address="127.0.0.1", port=PORT)
+        remote = {"address": "127.0.0.1", "port": PORT}
+
+        def answered():
+            flow, = probed.ask("flows", "--port", str(PORT)) or [{}]
+            return (flow.get("SRC_PROC_ATTRIBUTION"), flow.get("DST_PROC_ATTRIBUTION"))
+
+        wait_for(lambda: answered() == ("shared", "listener"), lambda: f"the answers: {answered()}")
+        pipe.write(line("connect", worker.pid, "tcp", local, remote, since_ns=since))
+        pipe.write(line("accept4", worker.pid, "tcp", local, remote, result=5))
+        wait_for(lambda: probed.status()["sysdig"]["sockets"] == 2, "the lines")
+        client.end()
+        server.close(name="l")
+        record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {"SRC_PROC_ATTRIBUTION": "sysdig", "SRC_PROC_PID": worker.pid,
+                        "DST_PROC_ATTRIBUTION": "sysdig", "DST_PROC_PID": worker.pid})
+
+
 def anonymous_kib(pid):
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"RssAnon:\s+(\d+)", status).group(1))
@@ -265,7 +295,7 @@ def test_a_program_that_complains_without_end(pair, daemon, tmp_path):
     probed = daemon(pair.probe, {"attribution": {"methods": ["sock_diag", "sysdig"]},
                                  "sysdig": {"enable": True, "command": [str(script)]}})
     wait_for(lambda: probed.status()["sysdig"]["complaints"] == 5000, "all complaints")
-    assert probed.log().count("it says: no driver") == 20
+    assert 0 < probed.log().count("it says: no driver") <= 40
     probed.stop()
 
 

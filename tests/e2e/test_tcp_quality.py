@@ -10,6 +10,12 @@ from harness.waiting import wait_for
 
 PORT = 8199
 UP, DOWN = 400000, 150000
+MODES = {
+    "plain": {},
+    "nflog": {"nflog": {"enable": True}},
+    "packets alone": {"nflog": {"enable": True, "packets": 0}, "conntrack": {"activate": "never"}},
+}
+WAYS = [(4, "plain"), (6, "plain"), (4, "nflog"), (4, "packets alone"), (6, "packets alone")]
 FIELDS = ("TCP_RTT_MICROSECONDS", "TCP_MIN_RTT_MICROSECONDS", "TCP_DELIVERED_BYTES")
 
 
@@ -83,10 +89,10 @@ def assert_silent(record, side):
     assert not told, f"{side} has no socket here, but the record has {told}: {record}"
 
 
-@pytest.mark.parametrize("version", [4, 6])
-def test_both_sockets_of_a_loopback_connection(pair, agent, daemon, version, need):
+@pytest.mark.parametrize("version, mode", WAYS)
+def test_both_sockets_of_a_loopback_connection(pair, agent, daemon, version, mode, need):
     need("ss")
-    probed = daemon(pair.probe)
+    probed = daemon(pair.probe, MODES[mode])
     client, server = agent(pair.probe, "client"), agent(pair.probe, "server")
     open_connection(client, server, version, "127.0.0.1" if version == 4 else "::1")
     exchange(client, server)
@@ -100,11 +106,11 @@ def test_both_sockets_of_a_loopback_connection(pair, agent, daemon, version, nee
     assert_end(record, "DST", seen["DST"], DOWN)
 
 
-@pytest.mark.parametrize("version", [4, 6])
-def test_retransmissions_are_those_of_ss(pair, agent, daemon, version, need):
+@pytest.mark.parametrize("version, mode", WAYS)
+def test_retransmissions_are_those_of_ss(pair, agent, daemon, version, mode, need):
     """The peer's input loses what the client sends: the client sends it again."""
     need("ss")
-    probed = daemon(pair.probe)
+    probed = daemon(pair.probe, MODES[mode])
     lost = drop_some(pair.peer, "input", f"tcp dport {PORT}")
     client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
     open_connection(client, server, version, pair.addresses(version)[1])
