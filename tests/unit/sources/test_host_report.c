@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/macros.h"
+#include "sources/host_checks.h"
 #include "sources/host_report.h"
 #include "support/temporary.h"
 
@@ -113,6 +114,50 @@ static void test_numbers_below_proc(void **state unused)
 	temporary_remove(path);
 }
 
+/* What is said of a table that holds "count" of 1000 entries; to be freed. */
+static char *check_fill(const char *count)
+{
+	char *directory = temporary_make(), *text = NULL;
+	struct host_report report = {0};
+	struct config *config = NULL;
+	size_t length;
+
+	assert_int_equal(config_new(&config), 0);
+	temporary_write(directory, "sys/net/netfilter/nf_conntrack_count", count);
+	temporary_write(directory, "sys/net/netfilter/nf_conntrack_max", "1000\n");
+	report.config = config;
+	report.out = open_memstream(&text, &length);
+	report.proc_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	host_check_conntrack_fill(&report);
+	fclose(report.out);
+	close(report.proc_fd);
+	config_free(config);
+	temporary_remove(directory);
+	return text;
+}
+
+static void test_k6_a_table_that_fills_is_told(void **state unused)
+{
+	static const struct {
+		const char *count, *line;
+	} rows[] = {
+		{"799\n", "ok       conntrack fill       799 of 1000 entries, 79 % "
+			  "(net.netfilter.nf_conntrack_max)\n"},
+		{"800\n", "note     conntrack fill       800 of 1000 entries, 80 %: a full table "
+			  "drops new connections; sysctl -w net.netfilter.nf_conntrack_max=2000\n"},
+		{"1000\n",
+		 "note     conntrack fill       1000 of 1000 entries, 100 %: a full table "
+		 "drops new connections; sysctl -w net.netfilter.nf_conntrack_max=2000\n"},
+	};
+
+	for (size_t i = 0; i < array_length(rows); i++) {
+		char *text = check_fill(rows[i].count);
+
+		assert_string_equal(text, rows[i].line);
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_hidepid),
 		cmocka_unit_test(test_lines_have_columns_and_missing_ones_are_counted),
 		cmocka_unit_test(test_numbers_below_proc),
+		cmocka_unit_test(test_k6_a_table_that_fills_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
