@@ -406,27 +406,31 @@ def test_the_user_of_the_packets_where_no_process_is_found(pair, agent, daemon, 
     assert f"{other}_PROC_UID" not in record and f"{other}_PROC_GID" not in record
 
 
-def test_a_flow_that_comes_back(pair, agent, daemon):
+def test_a_flow_that_comes_back(pair, daemon):
     """Reported as idle, while conntrack keeps it: it is back when conntrack is asked about its next packet,
     which stays its own. (Packets of no flow are forgotten after five seconds.)"""
     pair.probe.nft("""table inet mylog {
-        chain output {
-            type filter hook output priority 290
-            udp dport 8099 log group 32 snaplen 256 queue-threshold 1
+        chain input {
+            type filter hook input priority 290
+            udp dport 2222 log group 32 snaplen 256 queue-threshold 1
         }
     }""")
-    probed = daemon(pair.probe, {"flows": {"active_timeout": "1s", "idle_timeout": "2s"},
-                                 **nflog(rules="external")})
-    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
-    server.open(name="s", version=4, address=pair.PEER4, port=PORT)
-    client.connect(name="c", protocol="udp", address=pair.PEER4, port=PORT)
-    client.send(name="c", count=100)
-    probed.wait_record(L4_DST_PORT=PORT, FLOW_END_REASON=1)
-    before = len(probed.find(L4_DST_PORT=PORT, FLOW_END_REASON=2))
-    for number in range(before + 1, before + 8):
-        client.send(name="c", count=100)
-        record = probed.wait_records(number, L4_DST_PORT=PORT, FLOW_END_REASON=2)[-1]
-        assert_has(record, {"MIN_TTL": 64, **client.as_end("SRC")})
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "3s"}, **nflog(rules="external")})
+
+    def send(ttl):
+        packet = ipv4(pair.PEER4, pair.PROBE4, 17, udp(pair.PEER4, pair.PROBE4, 1111, 2222, b"x"),
+                      ttl=ttl)
+        send_frames(pair.peer, "e0", [ethernet(packet, 0x0800)])
+
+    send(20)
+    probed.wait_record(L4_DST_PORT=2222, FLOW_END_REASON=1, MAX_TTL=20)
+    send(99)
+    begun, count = time.monotonic(), 1
+    while time.monotonic() < begun + 7:
+        send(50)
+        count += 1
+    record = probed.wait_records(2, L4_DST_PORT=2222)[-1]
+    assert_has(record, {"FLOW_END_REASON": 1, "MIN_TTL": 50, "MAX_TTL": 99, "IN_PKTS": count})
     assert probed.status()["packets"]["flows"] == 0
 
 
