@@ -12,7 +12,7 @@ from harness.services import ADDRESS, FLOWS, adds_up, exporters_of, key_of, make
 from harness.waiting import wait_for
 
 TOPIC = "flows"
-NOT_LEADER, TIMED_OUT, TOO_LARGE = 6, 7, 10
+NOT_LEADER, TIMED_OUT, TOO_LARGE, OUT_OF_ORDER = 6, 7, 10, 45
 
 
 class Cluster:
@@ -102,6 +102,78 @@ def test_every_record_is_there_once(pair, daemon, need, cleanup, tmp_path):
     probed.stop()
     assert time.monotonic() - begun < 15
     assert f"kafka: {FLOWS} records could not be sent" in probed.log()
+
+
+def settle(probed):
+    """What the exporter counted, when nothing waits any more."""
+    def found():
+        kafka = exporters_of(probed)["kafka"]
+        return kafka if kafka["waiting_records"] == 0 else None
+
+    settled = wait_for(found, lambda: f"nothing waiting: {exporters_of(probed)}", 60)
+    assert adds_up(settled), settled
+    return settled
+
+
+def test_a_full_queue_waits_and_drops_the_oldest(pair, daemon, need, tmp_path):
+    """librdkafka takes 5 messages, the exporter 20: the others are counted, and what was kept arrives."""
+    need("kcat")
+    cluster, path, count = Cluster(pair.probe), tmp_path / "flows.json", 100
+    probed = daemon(pair.probe, {
+        "flows": {"include": [f"{ADDRESS}/32"]},
+        "exporters": [
+            {"type": "json", "to": f"file://{path}"},
+            {"type": "kafka", "to": f"kafka://{cluster.brokers}", "topic": TOPIC, "queue": 20,
+             "options": {"queue.buffering.max.messages": 5, "reconnect.backoff.max.ms": 500}}]},
+        records=path)
+    make_flows(pair.probe, probed)
+    assert settle(probed)["sent_records"] == FLOWS
+    cluster.tell("down")
+    make_flows(pair.probe, probed, count)
+    wait_for(lambda: exporters_of(probed)["kafka"]["dropped_queue_full"],
+             lambda: f"drops: {exporters_of(probed)}")
+    kafka = exporters_of(probed)["kafka"]
+    assert adds_up(kafka) and 0 < kafka["waiting_records"] <= 20, kafka
+    cluster.tell("up")
+    kafka = settle(probed)
+    assert kafka["sent_records"] == FLOWS + count - kafka["dropped_queue_full"], kafka
+    assert kafka["sent_records"] >= FLOWS + 10, "what waited was sent"
+    messages = cluster.messages()
+    assert len(messages) == kafka["sent_records"]
+    last = list(probed.records())[-5:]
+    assert {key_of(record) for record in last} <= {key_of(value) for _, value in messages}, \
+        "the oldest were dropped"
+    assert "Queue full" not in probed.log(), "it is no trouble, it is waited for"
+    cluster.end()
+    probed.stop()
+
+
+def test_a_producer_that_broke_is_replaced(pair, daemon, need, tmp_path):
+    """A broker that has another sequence number in mind is a fatal error of an idempotent producer."""
+    need("kcat")
+    cluster, path = Cluster(pair.probe), tmp_path / "flows.json"
+    probed = daemon(pair.probe, {
+        "flows": {"include": [f"{ADDRESS}/32"]},
+        "exporters": [
+            {"type": "json", "to": f"file://{path}"},
+            {"type": "kafka", "to": f"kafka://{cluster.brokers}", "topic": TOPIC,
+             "options": {"retry.backoff.ms": 50}}]}, records=path)
+    make_flows(pair.probe, probed)
+    settle(probed)
+    cluster.tell(f"errors 1 {OUT_OF_ORDER}")
+    make_flows(pair.probe, probed)
+    wait_for(lambda: "another takes over" in probed.log(), "a fatal error")
+    settle(probed)
+    make_flows(pair.probe, probed)
+    kafka = settle(probed)
+    assert kafka["sent_records"] + kafka["dropped_unreachable"] == 3 * FLOWS, kafka
+    # What may or may not be stored is not sent again; all else is there once.
+    messages = [key_of(value) for _, value in cluster.messages()]
+    assert len(messages) == len(set(messages)) >= kafka["sent_records"]
+    assert set(messages) >= {key_of(record) for record in list(probed.records())[-FLOWS:]}
+    assert kafka["sent_records"] >= 2 * FLOWS, kafka
+    cluster.end()
+    probed.stop()
 
 
 def test_options_are_checked_by_librdkafka(tmp_path):

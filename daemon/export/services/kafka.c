@@ -4,7 +4,8 @@
  * of its own and tells what became of each message by a queue, which wakes the loop through a pipe; a
  * record counts as sent when the brokers acknowledged it. The producer is idempotent unless the options
  * say otherwise: what librdkafka sends again by itself is not stored twice. What it gave up, and
- * knows not to be stored, is given to it again after a while. */
+ * knows not to be stored, is given to it again after a while. A producer that broke for good (idempotence
+ * that cannot be kept up: librdkafka's fatal errors) is replaced, when it has told of all that it had. */
 
 #define LOG_MODULE "export"
 
@@ -42,7 +43,7 @@ enum {
 
 #define SHORTEST_WAIT_NS (500 * NS_PER_MS)
 #define LONGEST_WAIT_NS	 (60 * NS_PER_SEC)
-#define CLOSE_WAIT_NS	 500000000l
+#define CLOSE_WAIT_NS	 (500 * NS_PER_MS)
 
 enum fate { FATE_OPEN, FATE_GIVEN, FATE_SENT, FATE_REFUSED, FATE_TOO_LARGE, FATE_UNKNOWN };
 
@@ -76,7 +77,8 @@ struct kafka {
 	struct list_node flights;
 	uint32_t in_flight;
 	uint64_t blocked_until_ns;
-	bool is_full; /* librdkafka takes no more at the moment */
+	bool is_full;	/* librdkafka takes no more at the moment */
+	bool is_broken; /* the producer is, for good; or there is none */
 	bool is_giving_back;
 };
 
@@ -232,6 +234,22 @@ static void tell_error(struct kafka *self, rd_kafka_resp_err_t error, const char
 			      reason ? reason : rd_kafka_err2str(error));
 }
 
+/* What the producer still has comes back, and says whether it may be stored. */
+static void give_up_producer(struct kafka *self)
+{
+	char reason[REASON_SIZE] = "";
+
+	if (self->is_broken)
+		return;
+	self->is_broken = true;
+	(void)loop_source_set_time(self->timer, 0);
+	(void)rd_kafka_fatal_error(self->producer, reason, sizeof(reason));
+	log_warning("%s: the producer has failed for good, another takes over: %s",
+		    delivery_get_name(&self->head), reason);
+	rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+					       RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
 /* 0; -EAGAIN: the others have to wait. */
 static int give_one(struct flight *flight, uint32_t i)
 {
@@ -254,6 +272,10 @@ static int give_one(struct flight *flight, uint32_t i)
 		self->is_full = true;
 		return -EAGAIN;
 	}
+	if (error == RD_KAFKA_RESP_ERR__FATAL) {
+		give_up_producer(self);
+		return -EAGAIN;
+	}
 	set_fate(ticket, fate_of(error, RD_KAFKA_MSG_STATUS_NOT_PERSISTED));
 	tell_error(self, error, NULL);
 	if (ticket->fate != FATE_OPEN)
@@ -273,11 +295,11 @@ static void give(struct flight *flight)
 
 static void give_waiting(struct kafka *self)
 {
-	if (self->is_giving_back || clock_now_ns() < self->blocked_until_ns)
+	if (self->is_giving_back || self->is_broken || clock_now_ns() < self->blocked_until_ns)
 		return;
 	self->is_full = false;
 	list_for_each_safe (node, &self->flights) {
-		if (self->is_full || clock_now_ns() < self->blocked_until_ns)
+		if (self->is_full || self->is_broken || clock_now_ns() < self->blocked_until_ns)
 			return;
 		give(container_of(node, struct flight, node));
 	}
@@ -312,6 +334,10 @@ static void take_error(struct kafka *self, rd_kafka_event_t *event)
 {
 	rd_kafka_resp_err_t error = rd_kafka_event_error(event);
 
+	if (rd_kafka_event_error_is_fatal(event)) {
+		give_up_producer(self);
+		return;
+	}
 	self->head.options.counters->failed_connections +=
 		error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE;
 	tell_error(self, error, rd_kafka_event_error_string(event));
@@ -347,19 +373,104 @@ static void take_event(struct kafka *self, rd_kafka_event_t *event)
 	rd_kafka_event_destroy(event);
 }
 
+static bool has_given(const struct kafka *self)
+{
+	list_for_each (node, &self->flights) {
+		const struct flight *flight = container_of(node, struct flight, node);
+
+		if (flight->left > flight->open)
+			return true;
+	}
+	return false;
+}
+
+static void *destroy_producer(void *producer)
+{
+	rd_kafka_destroy(producer);
+	return NULL;
+}
+
+/* rd_kafka_destroy() joins threads, of which one may wait for the resolver: not longer than "wait_ns". */
+static void close_producer(struct kafka *self, uint64_t wait_ns)
+{
+	struct timespec until;
+	pthread_t thread;
+
+	if (self->topic)
+		rd_kafka_topic_destroy(self->topic);
+	if (!self->producer)
+		return;
+	rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+					       RD_KAFKA_PURGE_F_NON_BLOCKING);
+	if (self->queue) {
+		rd_kafka_queue_io_event_enable(self->queue, -1, NULL, 0);
+		rd_kafka_queue_destroy(self->queue);
+	}
+	wait_ns += clock_now_ns();
+	until = (struct timespec){(time_t)(wait_ns / NS_PER_SEC), (long)(wait_ns % NS_PER_SEC)};
+	if (pthread_create(&thread, NULL, destroy_producer, self->producer) == 0 &&
+	    pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+		pthread_detach(thread);
+	self->producer = NULL;
+	self->queue = NULL;
+	self->topic = NULL;
+}
+
+static int open_producer(struct kafka *self)
+{
+	const struct config_exporter *config = self->head.options.config;
+	rd_kafka_conf_t *conf = make_conf(config, tell_through_log, &self->head);
+	char reason[REASON_SIZE];
+
+	if (!conf)
+		return -EINVAL;
+	rd_kafka_conf_set_events(conf,
+				 RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", config->to.url, reason, sizeof(reason)) ==
+	    RD_KAFKA_CONF_OK)
+		self->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
+	if (!self->producer) {
+		rd_kafka_conf_destroy(conf);
+		log_error("%s: exporters.options: %s", delivery_get_name(&self->head), reason);
+		return -EINVAL;
+	}
+	rd_kafka_set_log_queue(self->producer, NULL);
+	self->queue = rd_kafka_queue_get_main(self->producer);
+	self->topic = rd_kafka_topic_new(self->producer, config->topic, NULL);
+	if (!self->topic)
+		return -ENOMEM;
+	rd_kafka_queue_io_event_enable(self->queue, self->wake[1], "1", 1);
+	return 0;
+}
+
+/* When all that it had has come back. */
+static void replace_broken(struct kafka *self)
+{
+	if (!self->is_broken || has_given(self))
+		return;
+	if (clock_now_ns() < self->blocked_until_ns) {
+		(void)loop_source_set_time(self->timer, self->blocked_until_ns);
+		return;
+	}
+	close_producer(self, 0);
+	block(self); /* one that breaks at once is not replaced all the time */
+	self->is_broken = open_producer(self) < 0;
+}
+
 /* Waits for the first one at most. */
 static void take_events(struct kafka *self, int wait_ms)
 {
 	rd_kafka_event_t *event;
 	unsigned count = 0;
 
-	while (count < EVENTS_A_TURN &&
+	while (self->queue && count < EVENTS_A_TURN &&
 	       (event = rd_kafka_queue_poll(self->queue, count == 0 ? wait_ms : 0))) {
 		take_event(self, event);
 		count++;
 	}
 	if (count == EVENTS_A_TURN)
 		(void)loop_source_set_time(self->timer, 0);
+	replace_broken(self);
 	give_waiting(self);
 	delivery_ready(&self->head);
 }
@@ -394,7 +505,7 @@ static int kafka_submit(struct delivery *delivery, struct chunk *chunk)
 	}
 	if (most > MOST_IN_FLIGHT)
 		most = MOST_IN_FLIGHT;
-	if (self->is_full || clock_now_ns() < self->blocked_until_ns ||
+	if (self->is_full || self->is_broken || clock_now_ns() < self->blocked_until_ns ||
 	    (self->in_flight > 0 && self->in_flight + chunk->records > most))
 		return -EAGAIN;
 	flight = calloc(1, sizeof(*flight) + chunk->records * sizeof(*flight->tickets));
@@ -426,17 +537,6 @@ static void kafka_finish_all(struct delivery *delivery, uint64_t until_ns)
 		take_events(self, (int)((until_ns - now_ns) / NS_PER_MS) + 1);
 }
 
-static bool has_given(const struct kafka *self)
-{
-	list_for_each (node, &self->flights) {
-		const struct flight *flight = container_of(node, struct flight, node);
-
-		if (flight->left > flight->open)
-			return true;
-	}
-	return false;
-}
-
 /* What is in front of the first record without an answer is there for good. */
 static void return_flight(struct flight *flight)
 {
@@ -458,53 +558,22 @@ static void return_flight(struct flight *flight)
 static void kafka_give_back(struct delivery *delivery)
 {
 	struct kafka *self = (struct kafka *)delivery;
-	uint64_t until_ns = clock_now_ns() + (uint64_t)CLOSE_WAIT_NS, now_ns;
+	uint64_t until_ns = clock_now_ns() + CLOSE_WAIT_NS, now_ns;
 
 	self->is_giving_back = true;
-	rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	if (self->producer)
+		rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	while (has_given(self) && (now_ns = clock_now_ns()) < until_ns)
 		take_events(self, (int)((until_ns - now_ns) / NS_PER_MS) + 1);
 	list_for_each_safe (node, &self->flights)
 		return_flight(container_of(node, struct flight, node));
 }
 
-static void *destroy_producer(void *producer)
-{
-	rd_kafka_destroy(producer);
-	return NULL;
-}
-
-/* rd_kafka_destroy() joins threads, of which one may wait for the resolver. */
-static void close_producer(struct kafka *self)
-{
-	struct timespec until;
-	pthread_t thread;
-
-	if (self->topic)
-		rd_kafka_topic_destroy(self->topic);
-	if (!self->producer)
-		return;
-	rd_kafka_purge(self->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-					       RD_KAFKA_PURGE_F_NON_BLOCKING);
-	if (self->queue) {
-		rd_kafka_queue_io_event_enable(self->queue, -1, NULL, 0);
-		rd_kafka_queue_destroy(self->queue);
-	}
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += CLOSE_WAIT_NS;
-	until.tv_sec += until.tv_nsec / 1000000000l;
-	until.tv_nsec %= 1000000000l;
-	if (pthread_create(&thread, NULL, destroy_producer, self->producer) != 0)
-		return;
-	if (pthread_timedjoin_np(thread, NULL, &until) != 0)
-		pthread_detach(thread);
-}
-
 static void kafka_close(struct delivery *delivery)
 {
 	struct kafka *self = (struct kafka *)delivery;
 
-	close_producer(self);
+	close_producer(self, CLOSE_WAIT_NS);
 	list_for_each_safe (node, &self->flights)
 		free(container_of(node, struct flight, node));
 	loop_source_free(self->readable);
@@ -516,33 +585,6 @@ static void kafka_close(struct delivery *delivery)
 }
 
 static const struct delivery_ops kafka_ops;
-
-static int open_producer(struct kafka *self)
-{
-	const struct config_exporter *config = self->head.options.config;
-	rd_kafka_conf_t *conf = make_conf(config, tell_through_log, &self->head);
-	char reason[REASON_SIZE];
-
-	if (!conf)
-		return -EINVAL;
-	rd_kafka_conf_set_events(conf,
-				 RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
-	if (rd_kafka_conf_set(conf, "bootstrap.servers", config->to.url, reason, sizeof(reason)) ==
-	    RD_KAFKA_CONF_OK)
-		self->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof(reason));
-	if (!self->producer) {
-		rd_kafka_conf_destroy(conf);
-		log_error("%s: exporters.options: %s", delivery_get_name(&self->head), reason);
-		return -EINVAL;
-	}
-	rd_kafka_set_log_queue(self->producer, NULL);
-	self->queue = rd_kafka_queue_get_main(self->producer);
-	self->topic = rd_kafka_topic_new(self->producer, config->topic, NULL);
-	if (!self->topic)
-		return -ENOMEM;
-	rd_kafka_queue_io_event_enable(self->queue, self->wake[1], "1", 1);
-	return 0;
-}
 
 static int kafka_open(const struct delivery_options *options, struct delivery **ret)
 {

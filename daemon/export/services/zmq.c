@@ -51,7 +51,7 @@ enum {
 
 #define EVENT_EVERY_NS (2 * NS_PER_SEC)
 #define PORTS_EVERY_NS (60 * NS_PER_SEC)
-#define CLOSE_WAIT_NS  1000000000l
+#define CLOSE_WAIT_NS  NS_PER_SEC
 #define RECONNECT_MS   500
 
 struct subscription {
@@ -316,13 +316,12 @@ static void *end_context(void *context)
 /* Waits for what libzmq still has to send, but not for ever. */
 static void close_context(void *context)
 {
-	struct timespec until;
+	uint64_t until_ns = clock_now_ns() + CLOSE_WAIT_NS;
+	struct timespec until = {(time_t)(until_ns / NS_PER_SEC), (long)(until_ns % NS_PER_SEC)};
 	pthread_t thread;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += CLOSE_WAIT_NS / 1000000000l;
 	if (pthread_create(&thread, NULL, end_context, context) == 0 &&
-	    pthread_timedjoin_np(thread, NULL, &until) != 0)
+	    pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0)
 		pthread_detach(thread);
 }
 
