@@ -123,10 +123,15 @@ def keys_of(value, path=()):
     return set().union(*(keys_of(inner, (*path, key)) for key, inner in value.items()))
 
 
-def test_every_flow_arrives_once(pair, daemon, tmp_path):
-    keys = subprocess.run(["/usr/bin/python3", "-c", "import zmq; public, secret = zmq.curve_keypair();"
+def make_keys():
+    """(secret, public)"""
+    return subprocess.run(["/usr/bin/python3", "-c", "import zmq; public, secret = zmq.curve_keypair();"
                            "print(secret.decode(), public.decode())"],
                           capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_every_flow_arrives_once(pair, daemon, tmp_path):
+    keys = make_keys()
     path = tmp_path / "flows.json"
     # The exporter connects: the public key as ntopng shows it, in hexadecimal.
     curved = Collector(pair.probe, tmp_path / "curved", "bind", f"tcp://127.0.0.1:{CURVE_PORT}",
@@ -268,4 +273,63 @@ def test_listening_ports(pair, daemon, tmp_path):
     wait_for(lambda: any(message[0] == "listening-ports" for message in late.messages()),
              "the ports for a newcomer")
     collector.end(), late.end()
+    probed.stop()
+
+
+def test_curve_server(pair, daemon, tmp_path):
+    """secret_key_file: who knows our public key gets the flows, who does not gets nothing."""
+    (secret, public), client, other = make_keys(), make_keys(), make_keys()
+    key_file, path = tmp_path / "zmq.key", tmp_path / "flows.json"
+    key_file.write_text(secret + "\n")
+    key_file.chmod(0o600)
+    probed = daemon(pair.probe, {
+        "flows": {"include": [f"{ADDRESS}/32"]},
+        "exporters": [
+            {"type": "json", "to": f"file://{path}"},
+            {"name": "ntopng", "type": "zmq", "to": f"tcp://*:{PORT}",
+             "secret_key_file": key_file}]}, records=path)
+    to = ("connect", f"tcp://127.0.0.1:{PORT}")
+    strangers = [Collector(pair.probe, tmp_path / "plain", *to),
+                 Collector(pair.probe, tmp_path / "wrong", *to, *client, other[1])]
+    make_flows(pair.probe, probed)
+    assert exporters_of(probed)["ntopng"]["waiting_records"] == FLOWS, "for a stranger nothing is sent"
+    friend = Collector(pair.probe, tmp_path / "friend", *to, *client, public)
+    wait_for(lambda: len(flows_of(friend.messages())) == FLOWS, "the flows, encrypted")
+    assert {flow["FLOW_ID"] for flow in flows_of(friend.messages())} == {
+        record["FLOW_ID"] for record in probed.records()}
+    assert not any(stranger.messages() for stranger in strangers)
+    for collector in (friend, *strangers):
+        collector.end()
+    probed.stop()
+
+
+def test_a_subscriber_that_does_not_read(pair, daemon, tmp_path):
+    """Its buffers fill, then records wait, then the oldest are dropped and counted; what was sent
+    arrives when it reads again."""
+    for name in ("net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"):
+        pair.probe.sysctl(name, "4096 4096 4096")
+    path, count = tmp_path / "flows.json", 600
+    probed = daemon(pair.probe, {
+        "flows": {"include": [f"{ADDRESS}/32"]},
+        "exporters": [
+            {"type": "json", "to": f"file://{path}"},
+            # Messages of a record each, of which libzmq keeps 100.
+            {"name": "ntopng", "type": "zmq", "to": f"tcp://*:{PORT}", "queue": 8}]}, records=path)
+    collector = Collector(pair.probe, tmp_path / "collector", "connect", f"tcp://127.0.0.1:{PORT}")
+    make_flows(pair.probe, probed, 1)
+    wait_for(lambda: len(flows_of(collector.messages())) == 1, "the first flow")
+    collector.process.send_signal(signal.SIGSTOP)
+    make_flows(pair.probe, probed, count)
+    counted = exporters_of(probed)["ntopng"]
+    assert adds_up(counted), counted
+    assert counted["waiting_records"] > 0 and counted["dropped_queue_full"] > 0, counted
+    assert 1 < counted["sent_records"] < count, counted
+    collector.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: exporters_of(probed)["ntopng"]["waiting_records"] == 0, "the rest", 60)
+    counted = exporters_of(probed)["ntopng"]
+    assert adds_up(counted), counted
+    wait_for(lambda: len(flows_of(collector.messages())) == counted["sent_records"],
+             lambda: f"{counted}, but {len(flows_of(collector.messages()))}", 60)
+    assert counted["sent_records"] + counted["dropped_queue_full"] == count + 1, counted
+    collector.end()
     probed.stop()

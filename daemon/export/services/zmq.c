@@ -367,11 +367,17 @@ static int set_key(struct zmq *self, int option, const char *key)
 static int read_own_key(struct zmq *self, char secret[KEY_SIZE], char public[KEY_SIZE])
 {
 	const char *path = config_of(self)->secret_key_file;
+	char line[KEY_SIZE + 2]; /* with the end of its line */
 	int r;
 
 	if (!path)
 		return zmq_curve_keypair(public, secret) < 0 ? -errno : 0;
-	r = secret_read(path, secret, KEY_SIZE);
+	r = secret_read(path, line, sizeof(line));
+	if (r == 0 && strlen(line) != KEY_SIZE - 1)
+		r = -EINVAL;
+	if (r == 0)
+		memcpy(secret, line, KEY_SIZE);
+	explicit_bzero(line, sizeof(line));
 	if (r == 0 && zmq_curve_public(public, secret) < 0)
 		r = -EINVAL;
 	if (r < 0)
