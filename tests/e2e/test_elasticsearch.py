@@ -4,7 +4,7 @@ What a JSON file next to it has is the truth: each of its records is stored once
 
 import time
 
-from harness.bulk_server import BulkServer, make_certificates
+from harness.bulk_server import RETRY_AFTER_S, BulkServer, make_certificates
 from harness.daemon import run_procflowd
 from harness.namespaces import run
 from harness.services import ADDRESS, FLOWS, adds_up, exporters_of, key_of, make_flows
@@ -53,6 +53,10 @@ def test_every_record_is_stored_once(pair, daemon, need, cleanup, tmp_path):
         wait_for(lambda: server.is_through() and all_stored(),
                  lambda: f"all records after {failure!r}: {server.requests[-5:]}")
     assert len(server.refused) == 1
+    # The request behind the one that was asked to wait came not before; others' back-off is shorter.
+    times = [(when, how) for when, how, index in server.times if index.startswith("procflow-")]
+    asked = next(i for i, (_, how) in enumerate(times) if how == "busy")
+    assert times[asked + 1][0] - times[asked][0] >= RETRY_AFTER_S, times
     wait_for(lambda: len(server.find("stream-ecs")) == len(probed.records()), "the data stream")
 
     stored = server.find("procflow-")

@@ -12,8 +12,10 @@ import os
 import socket
 import ssl
 import threading
+import time
 
 _CLONE_NEWNET = 0x40000000
+RETRY_AFTER_S = 3
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -109,6 +111,7 @@ class BulkServer:
         self.refused = []
         self.templates, self.requests, self.actions = {}, [], set()
         self.failing, self.release = [], threading.Event()
+        self.times = []  # (when it came, what was answered, its first index)
         self.connections = []
         self._server = None
 
@@ -161,6 +164,7 @@ class BulkServer:
             if self.failing and first.startswith(self.fails_for):
                 how = self.failing.pop(0)
             self.requests.append((how, len(items), handler.headers.get("Content-Encoding")))
+            self.times.append((time.monotonic(), how, first))
             getattr(self, "_" + how)(handler, items)
 
     def _results(self, items):
@@ -182,7 +186,7 @@ class BulkServer:
 
     def _busy(self, handler, items):
         handler._answer(429, {"error": {"type": "circuit_breaking_exception"}},
-                        [("Retry-After", "1")])
+                        [("Retry-After", str(RETRY_AFTER_S))])
 
     def _unavailable(self, handler, items):
         handler._answer(503, b"<html>no healthy upstream</html>")
