@@ -122,12 +122,54 @@ static void write_primitives_ipfix(struct buffer *out)
 	write_primitives(out, true);
 }
 
+/* Its own fields, too: a list of fields takes the place of what is shown without one. Texts are bytes
+ * to it, which it shows in hexadecimal unless told otherwise. */
+static void write_goflow2_formatter(struct buffer *out)
+{
+	static const char *const own[] = {
+		"type",
+		"time_received_ns",
+		"sequence_num",
+		"sampling_rate",
+		"sampler_address",
+		"proto",
+		"time_flow_start_ns",
+		"time_flow_end_ns",
+		"bytes",
+		"packets",
+		"src_addr",
+		"dst_addr",
+		"etype",
+		"src_port",
+		"dst_port",
+		"in_if",
+		"out_if",
+		"src_mac",
+		"dst_mac",
+		"tcp_flags",
+	};
+	char name[NAME_SIZE];
+
+	buffer_add_text(out, "# " HEAD "\nformatter:\n  fields:\n");
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		buffer_add_format(out, "    - %s\n", own[i]);
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (is_ntop(&field_table[i]))
+			buffer_add_format(out, "    - %s\n", make_name(&field_table[i], name));
+	buffer_add_text(out, "  render:\n");
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (is_ntop(&field_table[i]) && is_text(&field_table[i]))
+			buffer_add_format(out, "    %s: string\n",
+					  make_name(&field_table[i], name));
+}
+
 static void write_goflow2(struct buffer *out)
 {
 	char name[NAME_SIZE];
 	int index = FIRST_PROTOBUF_INDEX;
 
-	buffer_add_text(out, "# " HEAD "\nformatter:\n  protobuf:\n");
+	write_goflow2_formatter(out);
+	buffer_add_text(out, "  protobuf:\n");
 	for (size_t i = 0; i < FIELD_COUNT; i++)
 		if (is_ntop(&field_table[i]))
 			buffer_add_format(out, "    - name: %s\n      index: %d\n      type: %s\n",

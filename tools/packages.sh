@@ -55,6 +55,7 @@ extra  systemd                       systemd
 extra  python3-prometheus-client     python3-prometheus_client
 extra  pmacct                        pmacct
 extra  python3-zmq                   python3-zmq
+extra  python3-yaml                  python3-pyyaml
 extra  tshark                        wireshark-cli
 extra  ulogd2                        ulogd
 extra  ulogd2-json                   -
