@@ -312,7 +312,9 @@ const struct config_key config_keys[] = {
 	 .comment = "Our own certificate with what belongs to its chain (PEM) ..."},
 	{EXPORTER_KEY(key_file, "key_file", PATH), .only_to = TO(TLS),
 	 .example_text = "/etc/procflow/probe.key",
-	 .comment = "... and its key; nobody but its owner may have access to the file."},
+	 .comment = "... and its key: its owner may read and write the file, its group may read "
+		    "it, others\n"
+		    "nothing."},
 	{EXPORTER_KEY(server_name, "server_name", TEXT), .only_to = TO(TLS),
 	 .example_text = "collector.example.net",
 	 .comment = "The name in the collector's certificate, where it is not the host in \"to\"."},
