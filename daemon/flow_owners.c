@@ -75,23 +75,50 @@ static bool is_known_better(const struct flow_end *end, const struct ownership *
 	       is_same_process(end, answer);
 }
 
+/* What could not be read of it, because it was gone, but was recorded before it went. */
+static void complete(struct flow_owners *owners, const struct ownership *owner,
+		     struct process *process)
+{
+	const struct process_identity *identity = process_get_identity(process);
+	struct process_trace trace;
+	bool has_trace = false;
+
+	if (!identity->has_executable) {
+		flow_owners_drain_trace(owners, clock_now_ns());
+		has_trace = attribution_find_process(owners->attribution, owner->process.pid,
+						     owner->acted_ns, &trace);
+	}
+	if (has_trace || !identity->cgroup)
+		process_table_complete(owners->processes, process, has_trace ? &trace : NULL,
+				       owner->cgroup_id);
+}
+
+/* Of whom only trace tells. */
+static struct process *acquire_traced(struct flow_owners *owners, const struct ownership *owner,
+				      uint64_t now_ns)
+{
+	struct process_trace trace;
+
+	flow_owners_drain_trace(owners, clock_now_ns());
+	if (!attribution_find_process(owners->attribution, owner->process.pid, owner->acted_ns,
+				      &trace))
+		return NULL;
+	return process_table_acquire_traced(owners->processes, &trace, now_ns);
+}
+
 static struct process *acquire(struct flow_owners *owners, const struct ownership *owner,
 			       uint64_t now_ns)
 {
-	struct process_trace trace;
 	struct process *process;
 
 	if (owner->process.start_ticks != 0 || !owner->acted_ns)
 		return process_table_acquire(owners->processes, owner->process, now_ns);
 	process = process_table_acquire_at(owners->processes, owner->process.pid, owner->acted_ns,
 					   now_ns);
+	if (!process)
+		process = acquire_traced(owners, owner, now_ns);
 	if (process)
-		return process;
-	/* Its end was recorded before it went. */
-	flow_owners_drain_trace(owners, clock_now_ns());
-	if (attribution_find_process(owners->attribution, owner->process.pid, owner->acted_ns,
-				     &trace))
-		process = process_table_acquire_traced(owners->processes, &trace, now_ns);
+		complete(owners, owner, process);
 	return process;
 }
 

@@ -299,7 +299,8 @@ static int add_act(struct ownership_ranges *ranges, const struct socket_event *e
 		.act = {.pid = event->pid,
 			.first_ns = event->when_ns,
 			.last_ns = event->when_ns,
-			.socket_address = event->socket_address},
+			.socket_address = event->socket_address,
+			.cgroup_id = event->cgroup_id},
 		.closed_ns = UINT64_MAX,
 	};
 	struct place place = find_place(ranges, &value.key);
@@ -444,7 +445,9 @@ static const struct range *choose(const struct ownership_ranges *ranges,
 static struct ownership_range to_answer(const struct range *range)
 {
 	return (struct ownership_range){
-		.ownership = {.method = OWNERSHIP_TRACE, .process.pid = range->act.pid},
+		.ownership = {.method = OWNERSHIP_TRACE,
+			      .process.pid = range->act.pid,
+			      .cgroup_id = range->act.cgroup_id},
 		.from_ns = range->act.first_ns,
 		.until_ns = range->closed_ns,
 		.last_ns = range->act.last_ns,

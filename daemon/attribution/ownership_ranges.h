@@ -19,7 +19,7 @@
 struct ownership_ranges;
 
 struct ownership_ranges_options {
-	size_t max_ranges;   /* 136 bytes each, and up to 43 for finding it */
+	size_t max_ranges;   /* 144 bytes each, and up to 43 for finding it */
 	uint64_t max_age_ns; /* since the last act */
 	/* How far the clocks that told the flow's beginning and the records may be apart. */
 	uint64_t tolerance_ns;
@@ -30,6 +30,7 @@ struct ownership_act {
 	pid_t pid;
 	uint64_t first_ns, last_ns;
 	uint64_t socket_address; /* or 0 */
+	uint64_t cgroup_id;	 /* that it was in at first, or 0 */
 	/* When it last read from the connection, and when it closed it; 0: it did not. */
 	uint64_t read_ns, closed_ns;
 	bool has_begun; /* it connected, or sent */

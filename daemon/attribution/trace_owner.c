@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <unistd.h>
 #include <stdio.h>
@@ -109,15 +110,37 @@ void trace_owner_free(struct trace_owner *owner)
 	free(owner);
 }
 
+/* The executable of a process that runs; false where it has none, or it may not be looked at. */
+static bool read_executable(int proc_fd, pid_t pid, char *path, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t cut = sizeof(deleted) - 1;
+	char link[32];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "%d/exe", pid);
+	length = readlinkat(proc_fd, link, path, size - 1);
+	if (length <= 0)
+		return false;
+	if ((size_t)length > cut && memcmp(path + length - cut, deleted, cut) == 0)
+		length -= (ssize_t)cut;
+	path[length] = '\0';
+	return true;
+}
+
 static int learn(struct trace_owner *owner, pid_t pid, uint64_t now_ns)
 {
-	char line[PROCFS_STAT_LINE_SIZE], name[16];
+	char line[PROCFS_STAT_LINE_SIZE], executable[PATH_MAX];
+	struct trace_process found = {.pid = pid};
 	struct procfs_stat stat;
 
 	if (procfs_stat_read(owner->proc_fd, pid, line, sizeof(line), &stat) < 0)
 		return 0;
-	snprintf(name, sizeof(name), "%.*s", (int)stat.name.length, stat.name.at);
-	return trace_processes_learn(owner->processes, pid, stat.parent, name, now_ns);
+	found.parent = stat.parent;
+	snprintf(found.name, sizeof(found.name), "%.*s", (int)stat.name.length, stat.name.at);
+	if (read_executable(owner->proc_fd, pid, executable, sizeof(executable)))
+		found.executable = executable;
+	return trace_processes_learn(owner->processes, &found, now_ns);
 }
 
 int trace_owner_learn(struct trace_owner *owner, uint64_t now_ns)
@@ -337,6 +360,7 @@ static void tell_server(const struct ownership_query *query, const struct owners
 		.method = is_shared ? OWNERSHIP_SHARED : OWNERSHIP_TRACE,
 		.process.pid = reader->pid ? reader->pid : closer->pid,
 		.acted_ns = reader->pid ? reader->read_ns : closer->closed_ns,
+		.cgroup_id = reader->pid ? reader->cgroup_id : closer->cgroup_id,
 		.is_provisional = !query->has_ended,
 	};
 }
@@ -445,10 +469,12 @@ bool trace_owner_find_process(const struct trace_owner *owner, pid_t pid, uint64
 	name = trace_process_get_name(process, when_ns);
 	if (name[0] == '\0')
 		return false;
-	*ret = (struct process_trace){.pid = pid,
-				      .parent = process->parent,
-				      .start_ns = process->start_ns,
-				      .exit_ns = process->exit_ns};
+	*ret = (struct process_trace){
+		.pid = pid,
+		.parent = process->parent,
+		.start_ns = process->start_ns,
+		.exit_ns = process->exit_ns,
+		.executable = when_ns < process->exec_ns ? NULL : process->executable};
 	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	return true;
 }

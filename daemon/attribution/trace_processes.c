@@ -273,19 +273,33 @@ static int on_name(struct trace_processes *processes, const struct process_event
 	return 0;
 }
 
-static int on_executable(struct trace_processes *processes, const struct process_event *event)
+/* A path that starts elsewhere than at the root leads to the file only from where the process stood, and
+ * one below /dev/fd or /proc (fexecve(3)) only for as long as it lived. */
+static bool is_whole_path(const char *path)
 {
-	struct life *life = find_newest(processes, event->pid);
+	return path[0] == '/' && strncmp(path, "/dev/fd/", 8) != 0 &&
+	       strncmp(path, "/proc/", 6) != 0;
+}
+
+static int set_executable(struct life *life, const char *text)
+{
 	struct path *path;
 
-	if (!life || !event->executable)
-		return 0;
 	drop_path(life);
-	path = make_path(event->executable);
+	if (!is_whole_path(text))
+		return 0;
+	path = make_path(text);
 	if (!path)
 		return -ENOMEM;
 	share_path(life, path);
 	return 0;
+}
+
+static int on_executable(struct trace_processes *processes, const struct process_event *event)
+{
+	struct life *life = find_newest(processes, event->pid);
+
+	return life && event->executable ? set_executable(life, event->executable) : 0;
 }
 
 int trace_processes_add(struct trace_processes *processes, const struct process_event *event)
@@ -306,19 +320,19 @@ int trace_processes_add(struct trace_processes *processes, const struct process_
 	return 0;
 }
 
-int trace_processes_learn(struct trace_processes *processes, pid_t pid, pid_t parent,
-			  const char *name, uint64_t now_ns)
+int trace_processes_learn(struct trace_processes *processes, const struct trace_process *found,
+			  uint64_t now_ns)
 {
-	struct life *life = find_newest(processes, pid);
+	struct life *life = find_newest(processes, found->pid);
 
 	if (!life || life->process.exit_ns != UINT64_MAX)
-		life = begin(processes, pid, 0, now_ns);
+		life = begin(processes, found->pid, 0, now_ns);
 	if (!life)
 		return -ENOMEM;
 	life->known_ns = now_ns;
-	life->process.parent = parent;
-	snprintf(life->process.name, sizeof(life->process.name), "%s", name);
-	return 0;
+	life->process.parent = found->parent;
+	memcpy(life->process.name, found->name, sizeof(life->process.name));
+	return found->executable ? set_executable(life, found->executable) : 0;
 }
 
 void trace_processes_add_lost(struct trace_processes *processes, uint64_t from_ns,

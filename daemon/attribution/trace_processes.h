@@ -29,7 +29,9 @@ struct trace_process {
 	/* "" where it is not known: of a child of a process that is not known either. */
 	char name[16];
 	char name_before_exec[16];
-	const char *executable; /* as execve(2) was given it, perhaps a script; NULL: not known */
+	/* As execve(2) was given it: a script's own path, and a link as it is; whole paths only. NULL: not
+	 * known. */
+	const char *executable;
 };
 
 struct trace_processes_counters {
@@ -44,9 +46,10 @@ void trace_processes_free(struct trace_processes *processes);
 
 /* Takes an event of trace in. 0 or -ENOMEM. */
 int trace_processes_add(struct trace_processes *processes, const struct process_event *event);
-/* A process that was found running in /proc: its name goes to its children, too. 0 or -ENOMEM. */
-int trace_processes_learn(struct trace_processes *processes, pid_t pid, pid_t parent,
-			  const char *name, uint64_t now_ns);
+/* A process that was found running in /proc, with pid, parent, name and executable; name and executable
+ * go to its children, too. 0 or -ENOMEM. */
+int trace_processes_learn(struct trace_processes *processes, const struct trace_process *found,
+			  uint64_t now_ns);
 void trace_processes_add_lost(struct trace_processes *processes, uint64_t from_ns,
 			      uint64_t until_ns);
 

@@ -49,6 +49,7 @@ struct socket_event {
 	struct socket_tuple socket;
 	uint64_t when_ns;
 	uint64_t socket_address; /* kernel address that identifies the socket (skaddr), or 0 */
+	uint64_t cgroup_id;	 /* of cgroup v2, that "pid" was in then; 0: not told */
 	pid_t pid;		 /* the thread group; 0 where nobody is named */
 	uint8_t tcp_state;	 /* the state it went to, or 0 */
 	bool is_proof;		 /* "pid" did it, in its own context */

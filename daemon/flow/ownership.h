@@ -53,6 +53,7 @@ struct process_trace {
 	pid_t pid, parent; /* parent 0: not known */
 	uint64_t start_ns, exit_ns;
 	char name[16];
+	const char *executable; /* borrowed until trace tells more; NULL: not known */
 };
 
 /* A socket as its owner sees it: "local" is this end. */
@@ -86,7 +87,7 @@ struct ownership {
 	uid_t uid;
 	struct process_id process; /* pid 0 where nobody is named; start_ticks 0: see acted_ns */
 	uint64_t acted_ns;	   /* monotonic: when the process was seen to act (trace), or 0 */
-	uint64_t cgroup_id;	   /* INET_DIAG_CGROUP_ID, or 0 */
+	uint64_t cgroup_id;	   /* of the socket, or of the process that was seen to act; or 0 */
 };
 
 /* Whether "candidate" may replace "current". */

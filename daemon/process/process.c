@@ -210,6 +210,29 @@ bool process_check_iowait(struct process *process, uint64_t waited_ns, uint64_t 
 	return false;
 }
 
+int process_take_trace(struct process *process, const struct process_trace *trace)
+{
+	struct process_identity identity = process->identity;
+	char name[IDENTITY_NAME_SIZE];
+	char *texts;
+
+	if (identity.has_executable || !trace->executable ||
+	    strncmp(identity.name, trace->name, sizeof(trace->name)) != 0)
+		return 0;
+	identity_complete_name(trace->name, trace->executable, name);
+	identity.name = name;
+	identity.executable = trace->executable;
+	identity.has_executable = true;
+	texts = join_texts(&identity);
+	if (!texts)
+		return -ENOMEM;
+	free(process->older_texts);
+	process->older_texts = process->texts;
+	process->texts = texts;
+	process->identity = identity;
+	return 0;
+}
+
 /* A process that was young when it was first sampled had used nothing when it began. */
 static bool is_first_of_young(const struct process *process)
 {

@@ -72,6 +72,11 @@ int process_take_last_name(struct process *process, const char *comm, uid_t uid,
 bool process_check_iowait(struct process *process, uint64_t waited_ns, uint64_t within_ns,
 			  unsigned threads);
 
+/* Takes the executable, and the name where that is cut, that trace tells of a process that was gone, or a
+ * zombie, when it was looked at. 0, also where it has one or its name was another in the end; or
+ * -ENOMEM. */
+int process_take_trace(struct process *process, const struct process_trace *trace);
+
 /* Takes the usage over into the history. */
 void process_note_usage(struct process *process, uint64_t interval_ns);
 

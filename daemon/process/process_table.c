@@ -449,6 +449,17 @@ struct process *process_table_acquire_traced(struct process_table *table,
 	return process;
 }
 
+void process_table_complete(struct process_table *table, struct process *process,
+			    const struct process_trace *trace, uint64_t cgroup_id)
+{
+	if (trace)
+		(void)process_take_trace(process, trace);
+	if (process->cgroup || !cgroup_id)
+		return;
+	process->cgroup = cgroup_table_find_id(table->cgroups, cgroup_id);
+	process->identity.cgroup = process->cgroup;
+}
+
 void process_table_hold(struct process_table *table, struct process *process)
 {
 	hold(table, process);

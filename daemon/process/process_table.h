@@ -113,6 +113,10 @@ struct process *process_table_acquire_at(struct process_table *table, pid_t pid,
  * that is known of it but for its parent. NULL without memory. */
 struct process *process_table_acquire_traced(struct process_table *table,
 					     const struct process_trace *trace, uint64_t now_ns);
+/* Adds what a flow's owner tells of its process where that was gone before it could be read: what trace
+ * told of it (NULL: nothing), and the cgroup (0: not known). */
+void process_table_complete(struct process_table *table, struct process *process,
+			    const struct process_trace *trace, uint64_t cgroup_id);
 /* One reference more to a process that the table still has. */
 void process_table_hold(struct process_table *table, struct process *process);
 /* Accepts NULL. */

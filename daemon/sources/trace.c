@@ -3,6 +3,7 @@
 #include "sources/trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "procfs/text_file.h"
 #include "sources/trace_connect.h"
 #include "sources/trace_merge.h"
 #include "sources/trace_ports.h"
@@ -253,7 +255,12 @@ static int open_rings(struct trace *trace, size_t ring_bytes, char reason[TRACE_
 					      .ring_bytes = ring_bytes ? ring_bytes : RING_BYTES};
 	struct buffer filters[TRACE_TRACEPOINT_COUNT] = {0};
 	enum trace_tracepoint failed = TRACE_TRACEPOINT_COUNT;
+	char cgroups[4096];
 	int r = build_filters(trace, filters);
+
+	options.wants_cgroups = procfs_read_text(AT_FDCWD, "/proc/self/cgroup", cgroups,
+						 sizeof(cgroups)) > 0 &&
+				trace_setup_has_cgroups(cgroups);
 
 	for (size_t i = 0; r == 0 && i < TRACE_TRACEPOINT_COUNT; i++)
 		options.filters[i] = filters[i].length ? (const char *)filters[i].bytes : NULL;

@@ -20,6 +20,7 @@ struct trace_connecting {
 	struct socket_tuple socket; /* local_port 0 */
 	uint64_t when_ns;
 	uint64_t socket_address;
+	uint64_t cgroup_id; /* of who connects, or 0 */
 	pid_t pid, thread;
 };
 

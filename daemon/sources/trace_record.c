@@ -37,9 +37,14 @@ static int parse_sample(const uint8_t *body, size_t length, struct trace_record 
 {
 	const struct sample_record *sample = (const void *)body;
 	const size_t fixed = offsetof(struct sample_record, raw);
+	size_t rest;
 
 	if (length < fixed || sample->raw_length > length - fixed)
 		return -EBADMSG;
+	rest = length - fixed - sample->raw_length;
+	/* Behind the raw data, which is padded (perf_output_sample() in kernel/events/core.c). */
+	if (rest == sizeof(record->cgroup_id))
+		memcpy(&record->cgroup_id, sample->raw + sample->raw_length, rest);
 	record->type = TRACE_RECORD_SAMPLE;
 	record->when_ns = sample->id.time;
 	record->pid = (pid_t)sample->id.pid;

@@ -4,8 +4,8 @@
 /* The byte stream of a perf ring (perf_event_open(2), "MMAP layout"): where records begin and end,
  * and what they say. Works on any memory, so that it can be tested without a kernel.
  *
- * The layout holds for the attributes that trace_ring.c sets: sample_type TID | TIME | RAW, and
- * sample_id_all. */
+ * The layout holds for the attributes that trace_ring.c sets: sample_type TID | TIME | RAW, perhaps
+ * CGROUP, and sample_id_all. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +33,8 @@ struct trace_record {
 	const char *name; /* NAME, ended by NUL */
 	const void *raw;  /* SAMPLE */
 	size_t raw_length;
-	uint64_t lost; /* LOST: how many */
+	uint64_t cgroup_id; /* SAMPLE: of cgroup v2; 0: not told */
+	uint64_t lost;	    /* LOST: how many */
 };
 
 /* A span of the ring that is being read: [tail, head) are offsets that only grow. */

@@ -22,6 +22,7 @@ struct trace_ring {
 	int leader;
 	int events[TRACE_TRACEPOINT_COUNT];
 	int cpu;
+	bool wants_cgroups;
 	bool was_full;
 };
 
@@ -30,7 +31,7 @@ DEFINE_CLEANUP(struct trace_ring *, trace_ring_close);
 static int open_event(struct perf_event_attr *attributes, int cpu)
 {
 	attributes->size = sizeof(*attributes);
-	attributes->sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW;
+	attributes->sample_type |= PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_RAW;
 	attributes->sample_id_all = 1;
 	attributes->use_clockid = 1;
 	attributes->clockid = CLOCK_MONOTONIC;
@@ -51,6 +52,23 @@ static int open_leader(int cpu, size_t ring_bytes)
 	};
 
 	return open_event(&attributes, cpu);
+}
+
+static int open_tracepoint(const struct trace_ring *ring, uint16_t id)
+{
+	struct perf_event_attr attributes = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.config = id,
+		.sample_period = 1,
+		.disabled = 1,
+		.sample_type = ring->wants_cgroups ? PERF_SAMPLE_CGROUP : 0,
+	};
+	int fd = open_event(&attributes, ring->cpu);
+
+	if (fd >= 0 || errno != EINVAL || !ring->wants_cgroups)
+		return fd;
+	attributes.sample_type = 0;
+	return open_event(&attributes, ring->cpu);
 }
 
 static size_t round_up(size_t bytes)
@@ -106,6 +124,11 @@ int trace_ring_open(int cpu, size_t bytes, uint8_t *bounce, struct trace_ring **
 	return 0;
 }
 
+void trace_ring_want_cgroups(struct trace_ring *ring)
+{
+	ring->wants_cgroups = true;
+}
+
 void trace_ring_close(struct trace_ring *ring)
 {
 	if (!ring)
@@ -123,13 +146,7 @@ void trace_ring_close(struct trace_ring *ring)
 int trace_ring_set_tracepoint(struct trace_ring *ring, enum trace_tracepoint tracepoint,
 			      uint16_t id, const char *filter)
 {
-	struct perf_event_attr attributes = {
-		.type = PERF_TYPE_TRACEPOINT,
-		.config = id,
-		.sample_period = 1,
-		.disabled = 1,
-	};
-	cleanup_close int fd = open_event(&attributes, ring->cpu);
+	cleanup_close int fd = open_tracepoint(ring, id);
 
 	if (fd < 0)
 		return -errno;

@@ -23,6 +23,10 @@ struct trace_ring;
 int trace_ring_open(int cpu, size_t bytes, uint8_t *bounce, struct trace_ring **ret);
 void trace_ring_close(struct trace_ring *ring);
 
+/* Tracepoints that are set from now on tell the cgroup too, where the kernel can (Linux 5.7,
+ * CONFIG_CGROUP_PERF). */
+void trace_ring_want_cgroups(struct trace_ring *ring);
+
 /* Adds the tracepoint with this id under an in-kernel filter. One that the ring has already is
  * replaced without a gap: the kernel refuses to change a filter (EEXIST), so a second event is
  * opened first, and for a moment records come twice. */

@@ -13,6 +13,7 @@ struct trace_rings {
 	const struct trace_format *formats;
 	char *filters[TRACE_TRACEPOINT_COUNT];
 	size_t ring_bytes;
+	bool wants_cgroups;
 	struct trace_ring **rings;
 	size_t count;
 	uint8_t *bounce;
@@ -46,6 +47,8 @@ static int open_ring(struct trace_rings *rings, int cpu, enum trace_tracepoint *
 		*ret_failed = TRACE_TRACEPOINT_COUNT;
 		return r;
 	}
+	if (rings->wants_cgroups)
+		trace_ring_want_cgroups(ring);
 	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
 		if (rings->formats[i].id == 0)
 			continue;
@@ -98,6 +101,7 @@ int trace_rings_open(const struct trace_rings_options *options, struct trace_rin
 		return -ENOMEM;
 	rings->formats = options->formats;
 	rings->ring_bytes = options->ring_bytes;
+	rings->wants_cgroups = options->wants_cgroups;
 	rings->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (rings->epoll < 0)
 		return -errno;

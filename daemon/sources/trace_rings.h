@@ -18,6 +18,7 @@ struct trace_rings_options {
 	const struct trace_format *formats; /* TRACE_TRACEPOINT_COUNT of them, borrowed for life */
 	const char *filters[TRACE_TRACEPOINT_COUNT];
 	size_t ring_bytes;
+	bool wants_cgroups; /* see trace_ring_want_cgroups() */
 };
 
 /* 0, or a negative errno; *ret_failed is the tracepoint that could not be opened then, or

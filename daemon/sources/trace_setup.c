@@ -139,6 +139,27 @@ void trace_setup_build_filter(enum trace_tracepoint tracepoint, const struct tra
 	buffer_add_byte(filter, '\0');
 }
 
+bool trace_setup_has_cgroups(const char *file)
+{
+	static const char controller[] = "perf_event";
+
+	for (const char *line = file; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		/* hierarchy:controllers:path */
+		const char *at = line + strcspn(line, ":\n");
+		const char *end = at + (*at == ':') + strcspn(at + (*at == ':'), ":\n");
+
+		while (at < end) {
+			size_t length = strcspn(++at, ",:\n");
+
+			if (length == sizeof(controller) - 1 &&
+			    strncmp(at, controller, length) == 0)
+				return false;
+			at += length;
+		}
+	}
+	return true;
+}
+
 static int read_paranoid(void)
 {
 	cleanup_file FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");

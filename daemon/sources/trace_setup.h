@@ -4,6 +4,7 @@
 /* What trace needs of this kernel before its rings can be opened: the formats of the tracepoints
  * and the filters for them; and what to tell people where something is missing. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,10 @@ int trace_setup_read_formats(struct trace_format formats[TRACE_TRACEPOINT_COUNT]
  * filtering".) */
 void trace_setup_build_filter(enum trace_tracepoint tracepoint, const struct trace_ports *ports,
 			      struct buffer *filter);
+
+/* Whether the cgroup that perf tells of a task is that of cgroup v2: not where a hierarchy of v1 has the
+ * controller perf_event. "file" is /proc/PID/cgroup. Pure. */
+bool trace_setup_has_cgroups(const char *file);
 
 /* Why opening the rings failed; TRACE_TRACEPOINT_COUNT for the rings themselves. */
 void trace_setup_explain_open(int error, enum trace_tracepoint failed,

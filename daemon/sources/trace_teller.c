@@ -26,6 +26,7 @@ static void tell_connect(struct trace_teller *teller, const struct trace_connect
 		.socket = connecting->socket,
 		.when_ns = connecting->when_ns,
 		.socket_address = connecting->socket_address,
+		.cgroup_id = connecting->cgroup_id,
 		.pid = connecting->pid,
 		.tcp_state = TCP_SYN_SENT,
 		.is_proof = true,
@@ -64,6 +65,7 @@ static void on_lookup(struct trace_teller *teller, enum trace_tracepoint tracepo
 		trace_busy_count(&teller->busy[TRACE_BUSY_UDP], lookup.socket.local_port);
 	event.socket = lookup.socket;
 	event.when_ns = record->when_ns;
+	event.cgroup_id = record->cgroup_id;
 	event.pid = record->pid;
 	event.is_proof = true;
 	tell_socket(teller, &event);
@@ -76,6 +78,7 @@ static void on_connect(struct trace_teller *teller, const struct trace_record *r
 		.socket = state->socket,
 		.when_ns = record->when_ns,
 		.socket_address = state->socket_address,
+		.cgroup_id = record->cgroup_id,
 		.pid = record->pid,
 		.thread = record->thread,
 	};
@@ -113,6 +116,7 @@ static void on_hang_up(struct trace_teller *teller, const struct trace_record *r
 		.socket = state->socket,
 		.when_ns = record->when_ns,
 		.socket_address = state->socket_address,
+		.cgroup_id = record->cgroup_id,
 		.pid = record->pid,
 		.tcp_state = state->new_state,
 		.is_proof = true,
@@ -161,6 +165,7 @@ static void on_receive(struct trace_teller *teller, const struct trace_record *r
 {
 	struct socket_event event = {
 		.when_ns = record->when_ns,
+		.cgroup_id = record->cgroup_id,
 		.pid = record->pid,
 		.tcp_state = TCP_ESTABLISHED,
 		.is_proof = true,

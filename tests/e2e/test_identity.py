@@ -98,6 +98,32 @@ def test_container_and_unit_of_a_process(pair, agent, daemon, make_cgroup, metho
     assert CONTAINER not in record.get("SRC_PROC_CGROUP", "")
 
 
+def test_short_lives_have_unit_and_executable(pair, agent, daemon, make_cgroup):
+    """Gone before anybody looks: what is told was recorded before they went."""
+    unit = f"pf{os.getpid()}-brief.service"
+    path = make_cgroup(f"system.slice/{unit}")
+    probed = daemon(pair.probe)
+    if "trace is not to be had" in probed.log():
+        pytest.skip("no tracepoints")
+    parent, server = agent(pair.probe, "parent"), agent(pair.peer, "server")
+    (path / "cgroup.procs").write_text(str(parent.pid))
+    server.open(name="u", version=4, address=pair.PEER4, port=PORT)
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
+    sent = {number: parent.send_by_children(count=30, protocol=protocol, address=pair.PEER4,
+                                            port=PORT)["sent"]
+            for number, protocol in ((17, "udp"), (6, "tcp"))}
+    probed.sync()
+    probed.stop()
+    for protocol, children in sent.items():
+        for one in children:
+            (record,) = probed.find(L4_DST_PORT=PORT, L4_SRC_PORT=one["port"], PROTOCOL=protocol)
+            assert_has(record, {"SRC_PROC_PID": one["pid"], "SRC_PROC_UNIT": unit,
+                                "SRC_PROC_CGROUP": f"/system.slice/{unit}",
+                                "SRC_PROC_USER_NAME": "root"})
+            # A link is told as execve(2) was given it where nobody saw the process alive.
+            assert os.path.realpath(record["SRC_PROC_EXE"]) == os.path.realpath("/usr/bin/python3")
+
+
 def test_service_answers_with_its_unit(pair, agent, daemon, make_cgroup):
     unit = f"pf{os.getpid()}-web.service"
     path = make_cgroup(f"system.slice/{unit}")

@@ -12,19 +12,24 @@
 #include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "procfs/text_file.h"
 #include "sources/trace_files.h"
 #include "sources/trace_ring.h"
+#include "sources/trace_setup.h"
 #include "support/network_namespace.h"
 #include "support/trace_recorder.h"
 
@@ -176,9 +181,37 @@ static void check_addresses(const struct way *way, const struct socket_tuple *so
 		assert_true(ip_address_equal(&socket->local, &loopback));
 }
 
+/* The id of the cgroup v2 that this process, and so its children, are in; 0: not known, or not told by
+ * perf. */
+static uint64_t find_own_cgroup_id(void)
+{
+	cleanup_file FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char line[4096], point[1024], path[8192], cgroups[4096];
+	const char *own;
+	struct stat found;
+
+	if (!mounts ||
+	    procfs_read_text(AT_FDCWD, "/proc/self/cgroup", cgroups, sizeof(cgroups)) <= 0 ||
+	    !trace_setup_has_cgroups(cgroups))
+		return 0;
+	own = strncmp(cgroups, "0::", 3) == 0 ? cgroups : strstr(cgroups, "\n0::");
+	if (!own)
+		return 0;
+	own += strcspn(own, "/");
+	while (fgets(line, sizeof(line), mounts)) {
+		if (!strstr(line, " - cgroup2 ") ||
+		    sscanf(line, "%*s %*s %*s / %1023s", point) != 1)
+			continue;
+		snprintf(path, sizeof(path), "%s%.*s", point, (int)strcspn(own, "\n"), own);
+		return stat(path, &found) == 0 ? found.st_ino : 0;
+	}
+	return 0;
+}
+
 static void test_record_names_sender(void **state)
 {
 	struct trace_recorder *recorder = *state;
+	uint64_t cgroup_id = find_own_cgroup_id();
 
 	for (size_t i = 0; i < array_length(ways); i++) {
 		struct wanted wanted = {.way = &ways[i], .sent = send_from_child(&ways[i])};
@@ -189,6 +222,8 @@ static void test_record_names_sender(void **state)
 		assert_true(index >= 0);
 		told = trace_recorder_get(recorder, (size_t)index);
 		assert_int_equal(told->socket.pid, wanted.sent.pid);
+		if (cgroup_id)
+			assert_int_equal(told->socket.cgroup_id, cgroup_id);
 		check_addresses(&ways[i], &told->socket.socket);
 		if (ways[i].type != SOCK_STREAM)
 			continue;

@@ -50,12 +50,20 @@ static void exit_one(struct trace_processes *processes, uint64_t when_ns, pid_t 
 	tell(processes, PROCESS_EVENT_EXIT, when_ns, pid, pid, 0, "");
 }
 
+static void learn(struct trace_processes *processes, pid_t pid, const char *name, uint64_t now_ns)
+{
+	struct trace_process found = {.pid = pid, .parent = 1, .executable = "/bin/old"};
+
+	snprintf(found.name, sizeof(found.name), "%s", name);
+	assert_int_equal(trace_processes_learn(processes, &found, now_ns), 0);
+}
+
 static void test_short_life_is_known_afterwards(void **state)
 {
 	struct trace_processes *processes = *state;
 	const struct trace_process *process;
 
-	assert_int_equal(trace_processes_learn(processes, 1, 0, "bash", 5), 0);
+	learn(processes, 1, "bash", 5);
 	fork_one(processes, 10, 20, 1);
 	tell(processes, PROCESS_EVENT_EXEC, 12, 20, 20, 0, "curl");
 	tell(processes, PROCESS_EVENT_EXECUTABLE, 13, 20, 20, 0, "/usr/bin/curl");
@@ -110,7 +118,7 @@ static void test_process_ends_with_its_last_thread(void **state)
 	tell(processes, PROCESS_EVENT_EXIT, 15, 20, 21, 0, "");
 	assert_int_equal(trace_processes_find(processes, 20, 14)->exit_ns, 15);
 	/* One that is older than the records: a thread's end is not its own. */
-	assert_int_equal(trace_processes_learn(processes, 30, 1, "old", 10), 0);
+	learn(processes, 30, "old", 10);
 	tell(processes, PROCESS_EVENT_EXIT, 16, 30, 31, 0, "");
 	assert_int_equal(trace_processes_find(processes, 30, 20)->exit_ns, UINT64_MAX);
 	exit_one(processes, 17, 30);
@@ -143,7 +151,7 @@ static void test_loss_makes_doubtful(void **state)
 	trace_processes_add_lost(processes, 30, 40);
 	assert_non_null(trace_processes_find(processes, 20, 29));
 	assert_null(trace_processes_find(processes, 20, 50));
-	assert_int_equal(trace_processes_learn(processes, 20, 1, "found", 60), 0);
+	learn(processes, 20, "found", 60);
 	assert_string_equal(trace_processes_find(processes, 20, 70)->name, "found");
 }
 
@@ -157,6 +165,29 @@ static void test_exec_forgets_the_old_path(void **state)
 	tell(processes, PROCESS_EVENT_EXEC, 13, 20, 20, 0, "b");
 	assert_null(trace_processes_find(processes, 20, 14)->executable);
 	assert_string_equal(trace_processes_find(processes, 21, 14)->executable, "/bin/a");
+}
+
+static void test_executable_of_one_that_ran_goes_to_its_children(void **state)
+{
+	struct trace_processes *processes = *state;
+
+	learn(processes, 20, "old", 5);
+	fork_one(processes, 10, 21, 20);
+	exit_one(processes, 11, 21);
+	assert_string_equal(trace_processes_find(processes, 21, 11)->executable, "/bin/old");
+}
+
+static void test_paths_that_lead_nowhere_later_are_left_out(void **state)
+{
+	static const char *const paths[] = {"a", "./a", "../bin/a", "/dev/fd/3", "/proc/self/fd/3"};
+	struct trace_processes *processes = *state;
+
+	fork_one(processes, 10, 20, 1);
+	for (size_t i = 0; i < array_length(paths); i++) {
+		tell(processes, PROCESS_EVENT_EXECUTABLE, 11, 20, 20, 0, "/bin/a");
+		tell(processes, PROCESS_EVENT_EXECUTABLE, 12, 20, 20, 0, paths[i]);
+		assert_null(trace_processes_find(processes, 20, 14)->executable);
+	}
 }
 
 /* Against a list of all lives; exits and forks of a few pids at random, and one thread at a time.
@@ -249,6 +280,10 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_loss_makes_doubtful, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exec_forgets_the_old_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			test_executable_of_one_that_ran_goes_to_its_children, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_paths_that_lead_nowhere_later_are_left_out,
+						set_up, tear_down),
 		cmocka_unit_test(test_random_against_model),
 		cmocka_unit_test_setup_teardown(test_bound, set_up, tear_down),
 	};

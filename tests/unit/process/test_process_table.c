@@ -128,6 +128,36 @@ static void what_trace_alone_tells_is_taken(void **state)
 	process_table_release(fixture->table, process);
 }
 
+static void a19_executable_by_trace_mends_a_cut_name(void **state)
+{
+	struct fixture *fixture = *state;
+	struct process_trace trace = {.pid = 42,
+				      .start_ns = AT(3),
+				      .exit_ns = AT(4),
+				      .name = "name-of-fifteen",
+				      .executable = "/opt/name-of-fifteen-and-more"};
+	struct process *process = process_table_acquire_traced(fixture->table, &trace, AT(5));
+	const struct process_identity *identity = process_get_identity(process);
+
+	process_table_complete(fixture->table, process, &trace, 0);
+	assert_string_equal(identity->name, "name-of-fifteen-and-more");
+	assert_true(identity->has_executable);
+	assert_string_equal(identity->executable, "/opt/name-of-fifteen-and-more");
+	assert_false(identity->executable_is_hosts);
+	/* What is known stays. */
+	trace.executable = "/opt/other";
+	process_table_complete(fixture->table, process, &trace, 0);
+	assert_string_equal(identity->executable, "/opt/name-of-fifteen-and-more");
+	process_table_release(fixture->table, process);
+	/* It took another name in the end: by a later exec, perhaps. */
+	trace.start_ns = AT(4.5);
+	process = process_table_acquire_traced(fixture->table, &trace, AT(5));
+	snprintf(trace.name, sizeof(trace.name), "other");
+	process_table_complete(fixture->table, process, &trace, 0);
+	assert_false(process_get_identity(process)->has_executable);
+	process_table_release(fixture->table, process);
+}
+
 static void where_it_belongs_is_read_with_it(void **state)
 {
 	struct fixture *fixture = *state;
@@ -641,6 +671,7 @@ int main(void)
 #define with_proc(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 		with_proc(identity_is_read_once),
 		with_proc(what_trace_alone_tells_is_taken),
+		with_proc(a19_executable_by_trace_mends_a_cut_name),
 		with_proc(where_it_belongs_is_read_with_it),
 		with_proc(cgroup_is_read_anew_after_an_exec),
 		with_proc(parent_is_named_only_if_it_is_older),

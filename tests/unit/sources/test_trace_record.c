@@ -145,6 +145,31 @@ static void test_each_kind_is_read_at_each_place(unused void **state)
 	}
 }
 
+static void test_cgroup_behind_a_sample_is_read(unused void **state)
+{
+	static struct ring ring;
+	uint64_t cgroup_id = 0x123456789abcdef0;
+
+	for (uint64_t start = 0; start < RING; start += 8) {
+		struct trace_record record;
+
+		ring_init(&ring, start);
+		put_header(&ring, PERF_RECORD_SAMPLE, 0, 8 + 16 + 4 + 76 + 8);
+		put_id(&ring, 10, 100);
+		put(&ring, &(uint32_t){76}, 4);
+		for (uint8_t i = 0; i < 76; i++)
+			put(&ring, &i, 1);
+		put(&ring, &cgroup_id, sizeof(cgroup_id));
+		put_sample(&ring, 11, 101, 76, 76);
+		record = take(&ring);
+		assert_int_equal(record.raw_length, 76);
+		assert_true(record.cgroup_id == cgroup_id);
+		record = take(&ring);
+		assert_int_equal(record.pid, 11);
+		assert_int_equal(record.cgroup_id, 0);
+	}
+}
+
 static void test_nonsense_is_survived(unused void **state)
 {
 	static struct ring ring;
@@ -299,6 +324,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_kind_is_read_at_each_place),
+		cmocka_unit_test(test_cgroup_behind_a_sample_is_read),
 		cmocka_unit_test(test_nonsense_is_survived),
 		cmocka_unit_test(test_random_bytes_are_survived),
 		cmocka_unit_test(test_merge_is_in_order_of_time),
