@@ -198,8 +198,8 @@ static void list_interfaces(const struct local_route *route,
 /* Whose end it is, as far as the address tells. */
 struct place {
 	const struct local_route *route;
-	struct network_namespace *namespace; /* NULL: our own */
-	bool is_only_one;		     /* that has the address */
+	struct network_namespace *netns; /* NULL: our own */
+	bool is_only_one;		 /* that has the address */
 };
 
 static void set_none(struct ownership *answer, enum ownership_reason reason, bool is_provisional)
@@ -215,8 +215,8 @@ static struct trace_owner_query to_trace_query(const struct ownership_query *que
 	return (struct trace_owner_query){
 		.query = query,
 		.now_ns = now_ns,
-		.netns = place->namespace ? network_namespace_get_inode(place->namespace) : 0,
-		.is_only_owner = place->namespace && place->is_only_one,
+		.netns = place->netns ? network_namespace_get_inode(place->netns) : 0,
+		.is_only_owner = place->netns && place->is_only_one,
 		.is_only_question = place->is_only_one};
 }
 
@@ -286,8 +286,8 @@ static void find_by_socket(struct attribution *attribution, const struct ownersh
 	int r;
 
 	list_interfaces(place->route, interfaces);
-	if (place->namespace) {
-		r = namespaces_open_sockets(attribution->namespaces, place->namespace, now_ns,
+	if (place->netns) {
+		r = namespaces_open_sockets(attribution->namespaces, place->netns, now_ns,
 					    &question.space);
 		if (r < 0) {
 			set_unentered(ret, r);
@@ -375,7 +375,7 @@ static void find_at_several(struct attribution *attribution, const struct owners
 
 	attribution->counters.namespace_shared++;
 	for (size_t i = 0; i < count && i < NAMESPACES_MOST_MATCHES; i++) {
-		struct place place = {.route = matches[i].route, .namespace = matches[i].namespace};
+		struct place place = {.route = matches[i].route, .netns = matches[i].netns};
 		struct ownership answer;
 
 		find_at(attribution, query, &place, now_ns, &answer);
@@ -392,6 +392,25 @@ static void find_at_several(struct attribution *attribution, const struct owners
 		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS, !query->initiator);
 }
 
+/* Nobody is known to have the address. A namespace that only a socket or a descriptor keeps is not to be
+ * found, but who acted in it was seen; and one that has just begun is known after the next look, which is
+ * waited for where the other end is not ours either. */
+static void find_unplaced(struct attribution *attribution, const struct ownership_query *query,
+			  uint64_t now_ns, struct ownership *ret)
+{
+	struct trace_owner_query question = {.query = query, .now_ns = now_ns, .is_unplaced = true};
+
+	if (attribution->trace && attribution->namespaces &&
+	    trace_owner_find(attribution->trace, &question, ret) == TRACE_OWNER_FOUND)
+		return;
+	*ret = (struct ownership){
+		.method = OWNERSHIP_REMOTE,
+		.is_provisional = attribution->namespaces && !query->has_ended &&
+				  namespaces_may_lack(attribution->namespaces, query->when_ns) &&
+				  !local_routes_find(attribution->routes, query->socket.family,
+						     &query->socket.remote)};
+}
+
 static void find_elsewhere(struct attribution *attribution, const struct ownership_query *query,
 			   uint64_t now_ns, struct ownership *ret)
 {
@@ -405,7 +424,7 @@ static void find_elsewhere(struct attribution *attribution, const struct ownersh
 	if (attribution->namespaces)
 		count = namespaces_find(attribution->namespaces, &question, matches);
 	if (count == 0) {
-		*ret = (struct ownership){.method = OWNERSHIP_REMOTE};
+		find_unplaced(attribution, query, now_ns, ret);
 		return;
 	}
 	if (count < 0) {
@@ -414,9 +433,8 @@ static void find_elsewhere(struct attribution *attribution, const struct ownersh
 	}
 	attribution->counters.namespace_answers++;
 	if (count == 1) {
-		struct place place = {.route = matches[0].route,
-				      .namespace = matches[0].namespace,
-				      .is_only_one = true};
+		struct place place = {
+			.route = matches[0].route, .netns = matches[0].netns, .is_only_one = true};
 
 		find_at(attribution, query, &place, now_ns, ret);
 		return;

@@ -73,35 +73,35 @@ static uint64_t hash_inode(const struct namespaces *namespaces, ino_t inode)
 	return hash_u64(namespaces->seed, inode);
 }
 
-static void close_sockets(struct namespaces *namespaces, struct network_namespace *namespace)
+static void close_sockets(struct namespaces *namespaces, struct network_namespace *netns)
 {
-	if (!namespace->sockets)
+	if (!netns->sockets)
 		return;
-	socket_space_close(namespace->sockets);
-	namespace->sockets = NULL;
-	list_remove(&namespace->open);
+	socket_space_close(netns->sockets);
+	netns->sockets = NULL;
+	list_remove(&netns->open);
 	namespaces->counters.open--;
 }
 
-static void free_namespace(struct namespaces *namespaces, struct network_namespace *namespace)
+static void free_namespace(struct namespaces *namespaces, struct network_namespace *netns)
 {
-	close_sockets(namespaces, namespace);
-	namespace_addresses_remove(&namespaces->addresses, &namespace->addresses);
-	free(namespace->witness);
-	free(namespace->newcomer);
-	free(namespace);
+	close_sockets(namespaces, netns);
+	namespace_addresses_remove(&namespaces->addresses, &netns->addresses);
+	free(netns->witness);
+	free(netns->newcomer);
+	free(netns);
 	namespaces->counters.known--;
 }
 
 void namespaces_free(struct namespaces *namespaces)
 {
-	struct network_namespace *namespace;
+	struct network_namespace *netns;
 	size_t position = 0;
 
 	if (!namespaces)
 		return;
-	while ((namespace = hash_map_next(&namespaces->known, &position)))
-		free_namespace(namespaces, namespace);
+	while ((netns = hash_map_next(&namespaces->known, &position)))
+		free_namespace(namespaces, netns);
 	hash_map_fini(&namespaces->known);
 	namespace_addresses_fini(&namespaces->addresses);
 	free(namespaces);
@@ -110,86 +110,86 @@ void namespaces_free(struct namespaces *namespaces)
 static struct network_namespace *add_namespace(struct namespaces *namespaces,
 					       const struct found_namespace *found)
 {
-	struct network_namespace *namespace = calloc(1, sizeof(*namespace));
+	struct network_namespace *netns = calloc(1, sizeof(*netns));
 
-	if (!namespace)
+	if (!netns)
 		return NULL;
-	namespace->inode = found->inode;
-	namespace->found_ns = namespaces->looked_ns;
-	list_init(&namespace->addresses);
-	list_init(&namespace->open);
-	namespace->witness = strdup(found->path);
-	if (!namespace->witness ||
-	    hash_map_add(&namespaces->known, hash_inode(namespaces, found->inode), namespace) < 0) {
-		free(namespace->witness);
-		free(namespace);
+	netns->inode = found->inode;
+	netns->found_ns = namespaces->looked_ns;
+	list_init(&netns->addresses);
+	list_init(&netns->open);
+	netns->witness = strdup(found->path);
+	if (!netns->witness ||
+	    hash_map_add(&namespaces->known, hash_inode(namespaces, found->inode), netns) < 0) {
+		free(netns->witness);
+		free(netns);
 		return NULL;
 	}
 	namespaces->counters.known++;
-	return namespace;
+	return netns;
 }
 
 static void on_found(const struct found_namespace *found, void *userdata)
 {
 	struct namespaces *namespaces = userdata;
-	struct network_namespace *namespace;
+	struct network_namespace *netns;
 
 	if (found->inode == namespaces->own)
 		return;
-	namespace = hash_map_find(&namespaces->known, hash_inode(namespaces, found->inode),
-				  is_inode, &found->inode);
-	if (!namespace)
-	namespace = add_namespace(namespaces, found);
-	if (!namespace)
+	netns = hash_map_find(&namespaces->known, hash_inode(namespaces, found->inode), is_inode,
+			      &found->inode);
+	if (!netns)
+		netns = add_namespace(namespaces, found);
+	if (!netns)
 		return;
-	if (namespace->look != namespaces->look) {
-		namespace->look = namespaces->look;
-		namespace->has_witness = false;
-		namespace->pid = found->pid;
+	if (netns->look != namespaces->look) {
+		netns->look = namespaces->look;
+		netns->has_witness = false;
+		netns->pid = found->pid;
 	}
-	if (namespace->has_witness)
+	if (netns->has_witness)
 		return;
-	if (strcmp(found->path, namespace->witness) == 0)
-	namespace->has_witness = true;
-	else if (!namespace->newcomer) namespace->newcomer = strdup(found->path);
+	if (strcmp(found->path, netns->witness) == 0)
+		netns->has_witness = true;
+	else if (!netns->newcomer)
+		netns->newcomer = strdup(found->path);
 }
 
 /* The inode is seen again, but by others only, or after it was not seen: it may have been given out
  * anew. */
-static void begin_anew(struct namespaces *namespaces, struct network_namespace *namespace)
+static void begin_anew(struct namespaces *namespaces, struct network_namespace *netns)
 {
-	close_sockets(namespaces, namespace);
-	if (namespace->ended_ns) {
-		namespace_addresses_remove(&namespaces->addresses, &namespace->addresses);
-		namespace->found_ns = namespaces->looked_ns;
+	close_sockets(namespaces, netns);
+	if (netns->ended_ns) {
+		namespace_addresses_remove(&namespaces->addresses, &netns->addresses);
+		netns->found_ns = namespaces->looked_ns;
 	}
-	namespace->ended_ns = 0;
-	namespace->read_ns = 0;
-	if (namespace->newcomer && !namespace->has_witness) {
-		free(namespace->witness);
-		namespace->witness = steal_pointer(&namespace->newcomer);
+	netns->ended_ns = 0;
+	netns->read_ns = 0;
+	if (netns->newcomer && !netns->has_witness) {
+		free(netns->witness);
+		netns->witness = steal_pointer(&netns->newcomer);
 	}
 }
 
 /* Of a namespace that still is the one that it was. The descriptor, or a negative errno. */
-static int enter(const struct namespaces *namespaces, const struct network_namespace *namespace)
+static int enter(const struct namespaces *namespaces, const struct network_namespace *netns)
 {
-	cleanup_close int fd =
-		openat(namespaces->proc_fd, namespace->witness, O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = openat(namespaces->proc_fd, netns->witness, O_RDONLY | O_CLOEXEC);
 	struct stat status;
 
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	if (fstat(fd, &status) < 0)
 		return -errno;
-	return status.st_ino == namespace->inode ? steal_fd(&fd) : -ESRCH;
+	return status.st_ino == netns->inode ? steal_fd(&fd) : -ESRCH;
 }
 
 /* On an error the old addresses stay: the next look decides. */
-static void read_addresses(struct namespaces *namespaces, struct network_namespace *namespace)
+static void read_addresses(struct namespaces *namespaces, struct network_namespace *netns)
 {
 	cleanup(local_routes_close_cleanup) struct local_routes *routes = NULL;
-	cleanup_close int fd = enter(namespaces, namespace);
+	cleanup_close int fd = enter(namespaces, netns);
 	const struct local_route *route;
 	size_t position = 0;
 
@@ -198,48 +198,48 @@ static void read_addresses(struct namespaces *namespaces, struct network_namespa
 		return;
 	}
 	namespaces->counters.address_reads++;
-	namespace->read_ns = namespaces->looked_ns;
-	namespace_addresses_remove(&namespaces->addresses, &namespace->addresses);
+	netns->read_ns = namespaces->looked_ns;
+	namespace_addresses_remove(&namespaces->addresses, &netns->addresses);
 	while ((route = local_routes_next(routes, &position)))
-		(void)namespace_addresses_add(&namespaces->addresses, route, namespace,
-					      &namespace->addresses);
+		(void)namespace_addresses_add(&namespaces->addresses, route, netns,
+					      &netns->addresses);
 }
 
 /* Whether it is to be forgotten. */
-static bool look_at(struct namespaces *namespaces, struct network_namespace *namespace)
+static bool look_at(struct namespaces *namespaces, struct network_namespace *netns)
 {
 	uint64_t now_ns = namespaces->looked_ns;
 
-	if (namespace->look != namespaces->look) {
-		close_sockets(namespaces, namespace);
-		if (!namespace->ended_ns)
-		namespace->ended_ns = now_ns;
-		return now_ns - namespace->ended_ns >= KEEP_ENDED_NS;
+	if (netns->look != namespaces->look) {
+		close_sockets(namespaces, netns);
+		if (!netns->ended_ns)
+			netns->ended_ns = now_ns;
+		return now_ns - netns->ended_ns >= KEEP_ENDED_NS;
 	}
-	if (namespace->ended_ns || !namespace->has_witness)
-		begin_anew(namespaces, namespace);
-	free(steal_pointer(&namespace->newcomer));
-	if (now_ns - namespace->used_ns >= IDLE_NS)
-		close_sockets(namespaces, namespace);
-	if (namespace->read_ns == 0 || now_ns - namespace->found_ns < YOUNG_NS ||
-	    now_ns - namespace->read_ns >= READ_INTERVAL_NS)
-		read_addresses(namespaces, namespace);
+	if (netns->ended_ns || !netns->has_witness)
+		begin_anew(namespaces, netns);
+	free(steal_pointer(&netns->newcomer));
+	if (now_ns - netns->used_ns >= IDLE_NS)
+		close_sockets(namespaces, netns);
+	if (netns->read_ns == 0 || now_ns - netns->found_ns < YOUNG_NS ||
+	    now_ns - netns->read_ns >= READ_INTERVAL_NS)
+		read_addresses(namespaces, netns);
 	return false;
 }
 
-static void forget(struct namespaces *namespaces, struct network_namespace *namespace)
+static void forget(struct namespaces *namespaces, struct network_namespace *netns)
 {
-	ino_t inode = namespace->inode;
+	ino_t inode = netns->inode;
 
 	hash_map_remove(&namespaces->known, hash_inode(namespaces, inode), is_inode, &inode);
-	free_namespace(namespaces, namespace);
+	free_namespace(namespaces, netns);
 }
 
 /* 0 or a negative errno: what is known stays as it is. */
 static int look(struct namespaces *namespaces, uint64_t now_ns)
 {
 	uint64_t begin_ns = clock_now_ns();
-	struct network_namespace *namespace, *ended[64];
+	struct network_namespace *netns, *ended[64];
 	size_t position = 0, ended_count = 0;
 	ssize_t count;
 
@@ -249,9 +249,9 @@ static int look(struct namespaces *namespaces, uint64_t now_ns)
 	count = namespace_list_read(namespaces->proc_fd, on_found, namespaces);
 	if (count < 0)
 		return (int)count;
-	while ((namespace = hash_map_next(&namespaces->known, &position)))
-		if (look_at(namespaces, namespace) && ended_count < array_length(ended))
-			ended[ended_count++] = namespace;
+	while ((netns = hash_map_next(&namespaces->known, &position)))
+		if (look_at(namespaces, netns) && ended_count < array_length(ended))
+			ended[ended_count++] = netns;
 	/* What is left over is forgotten after the next look. */
 	for (size_t i = 0; i < ended_count; i++)
 		forget(namespaces, ended[i]);
@@ -341,10 +341,10 @@ static ssize_t find_known(struct namespaces *namespaces, enum ip_family family,
 
 	for (int ended = 0; ended <= 1 && count == 0; ended++)
 		for (size_t i = 0; i < seen; i++) {
-			struct network_namespace *namespace = found[i]->owner;
+			struct network_namespace *netns = found[i]->owner;
 
-			if ((namespace->ended_ns != 0) == ended)
-				out[count++] = (struct namespace_match){.namespace = namespace,
+			if ((netns->ended_ns != 0) == ended)
+				out[count++] = (struct namespace_match){.netns = netns,
 									.route = &found[i]->route};
 		}
 	return (ssize_t)(count + total - seen);
@@ -372,32 +372,37 @@ ssize_t namespaces_find(struct namespaces *namespaces, const struct namespaces_q
 	return find_known(namespaces, question->family, &question->address, out);
 }
 
-ino_t network_namespace_get_inode(const struct network_namespace *namespace)
+bool namespaces_may_lack(const struct namespaces *namespaces, uint64_t when_ns)
 {
-	return namespace->inode;
+	return when_ns > namespaces->looked_ns;
 }
 
-static void use_sockets(struct namespaces *namespaces, struct network_namespace *namespace,
+ino_t network_namespace_get_inode(const struct network_namespace *netns)
+{
+	return netns->inode;
+}
+
+static void use_sockets(struct namespaces *namespaces, struct network_namespace *netns,
 			uint64_t now_ns)
 {
-	namespace->used_ns = now_ns;
-	namespace->sockets->pid = namespace->pid;
-	list_move_tail(&namespaces->open, &namespace->open);
+	netns->used_ns = now_ns;
+	netns->sockets->pid = netns->pid;
+	list_move_tail(&namespaces->open, &netns->open);
 }
 
-int namespaces_open_sockets(struct namespaces *namespaces, struct network_namespace *namespace,
+int namespaces_open_sockets(struct namespaces *namespaces, struct network_namespace *netns,
 			    uint64_t now_ns, const struct socket_space **ret)
 {
 	cleanup_close int fd = -1;
 	int r;
 
-	if (namespace->ended_ns)
+	if (netns->ended_ns)
 		return -ESRCH;
-	if (!namespace->sockets) {
-		fd = enter(namespaces, namespace);
+	if (!netns->sockets) {
+		fd = enter(namespaces, netns);
 		r = fd < 0 ? fd
-			   : socket_space_open(namespaces->proc_fd, fd, namespace->inode,
-					       &namespace->sockets);
+			   : socket_space_open(namespaces->proc_fd, fd, netns->inode,
+					       &netns->sockets);
 		if (r < 0) {
 			namespaces->counters.unentered++;
 			return r;
@@ -407,8 +412,8 @@ int namespaces_open_sockets(struct namespaces *namespaces, struct network_namesp
 			close_sockets(namespaces, container_of(list_first(&namespaces->open),
 							       struct network_namespace, open));
 	}
-	use_sockets(namespaces, namespace, now_ns);
-	*ret = namespace->sockets;
+	use_sockets(namespaces, netns, now_ns);
+	*ret = netns->sockets;
 	return 0;
 }
 

@@ -41,7 +41,7 @@ void namespaces_refresh(struct namespaces *namespaces, uint64_t now_ns);
 enum { NAMESPACES_MOST_MATCHES = 8 };
 
 struct namespace_match {
-	struct network_namespace *namespace; /* all borrowed until the next find or refresh */
+	struct network_namespace *netns; /* all borrowed until the next find or refresh */
 	const struct local_route *route;
 };
 
@@ -58,10 +58,13 @@ struct namespaces_question {
 ssize_t namespaces_find(struct namespaces *namespaces, const struct namespaces_question *question,
 			struct namespace_match out[NAMESPACES_MOST_MATCHES]);
 
-ino_t network_namespace_get_inode(const struct network_namespace *namespace);
+/* Whether a namespace, or an address of one, that was there at "when_ns" may not be known yet. */
+bool namespaces_may_lack(const struct namespaces *namespaces, uint64_t when_ns);
+
+ino_t network_namespace_get_inode(const struct network_namespace *netns);
 /* The sockets of one that was found, borrowed until the next refresh or the next call of this. 0;
  * -ESRCH: it has ended; -EPERM, -EACCES: it cannot be entered; another negative errno. */
-int namespaces_open_sockets(struct namespaces *namespaces, struct network_namespace *namespace,
+int namespaces_open_sockets(struct namespaces *namespaces, struct network_namespace *netns,
 			    uint64_t now_ns, const struct socket_space **ret);
 
 const struct namespaces_counters *namespaces_get_counters(const struct namespaces *namespaces);

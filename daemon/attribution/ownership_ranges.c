@@ -383,6 +383,7 @@ void ownership_ranges_add_lost(struct ownership_ranges *ranges, uint64_t from_ns
 static bool fits(const struct range *range, const struct ownership_ranges_query *query)
 {
 	return fits_local(&range->local, &query->socket.local) &&
+	       !(query->needs_local && ip_address_is_zero(&range->local)) &&
 	       (!query->accept || query->accept(query->userdata, &range->act));
 }
 

@@ -41,6 +41,7 @@ struct ownership_ranges_query {
 	/* The flow began between these, both included. For the end that answers on UDP: its
 	 * beginning, and its end or now, as an answer comes later. */
 	uint64_t earliest_ns, latest_ns;
+	bool needs_local; /* acts whose local address is not known do not fit */
 	/* May refuse one ("its process is in another namespace", "it had exited by then"). NULL
 	 * takes any. */
 	bool (*accept)(void *userdata, const struct ownership_act *act);

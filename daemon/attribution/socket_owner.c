@@ -391,13 +391,33 @@ static void tell_sender(struct socket_owner *owner, const struct socket_owner_qu
 		set_none(ret, OWNERSHIP_REASON_EXITED);
 }
 
+/* VXLAN and others of the kernel send from a port that no socket has, to the one that their own socket is
+ * bound to at both ends (udp_flow_src_port(), include/net/udp.h). */
+static bool is_sent_by_tunnel(struct socket_owner *owner, const struct socket_owner_query *query)
+{
+	struct ownership_query mirrored = *query->query;
+	struct socket_owner_query question = *query;
+	struct sock_diag_socket socket;
+	struct ownership holder = {0};
+
+	mirrored.socket.local_port = query->query->socket.remote_port;
+	mirrored.socket.remote_port = query->query->socket.local_port;
+	question.query = &mirrored;
+	if (find_socket(owner, &question, &socket) < 0 || socket.remote_port != 0)
+		return false;
+	tell_holder(owner, &question, &socket, true, &holder);
+	return holder.method == OWNERSHIP_NONE && holder.reason == OWNERSHIP_REASON_KERNEL;
+}
+
 static void find_udp(struct socket_owner *owner, const struct socket_owner_query *query,
 		     struct ownership *ret)
 {
 	struct sock_diag_socket socket;
 	int r = find_socket(owner, query, &socket);
 
-	if (r < 0)
+	if (r == -ENOENT && query->query->initiator && is_sent_by_tunnel(owner, query))
+		set_none(ret, OWNERSHIP_REASON_KERNEL);
+	else if (r < 0)
 		set_none(ret, reason_of(r));
 	else if (socket.remote_port == 0 && query->exact_only)
 		set_none(ret, OWNERSHIP_REASON_AMBIGUOUS);

@@ -18,9 +18,11 @@
 
 /* A flow is asked for when it begins; what stays open longer is asked for again only when it is found
  * anew, and then sock_diag serves. 65,536 ranges are 10 MiB: a minute at a thousand senders a second. */
-enum { MAX_RANGES = 65536, MAX_PROCESSES = 16384, MOST_ANCESTORS = 8, KNOWN_NETNS = 64 };
+enum { MAX_RANGES = 65536, MAX_PROCESSES = 32768, MOST_ANCESTORS = 8, KNOWN_NETNS = 64 };
+/* With report_tcp_end: destroy a connection is asked for when conntrack lets go of it, 120 s after it was
+ * closed (TIME_WAIT): until then both its acts and whoever did them have to be known. */
 #define RANGE_AGE_NS   (180 * NS_PER_SEC)
-#define PROCESS_AGE_NS (60 * NS_PER_SEC)
+#define PROCESS_AGE_NS (180 * NS_PER_SEC)
 /* Conntrack's time of a flow's beginning is wall time turned back into monotonic time. */
 #define TOLERANCE_NS (1 * NS_PER_MS)
 /* A flow that begins so long after the last record of its sender was not begun by what was recorded. */
@@ -306,7 +308,7 @@ static bool may_be_owner(void *userdata, const struct ownership_act *act)
 		return false;
 	process = trace_processes_find(acceptance->owner->processes, act->pid, act->first_ns);
 	return !is_kernel_thread(acceptance->owner, act, process) &&
-	       is_in_namespace(acceptance, act, process);
+	       (acceptance->query->is_unplaced || is_in_namespace(acceptance, act, process));
 }
 
 /* Whoever begins a flow leaves a record of it, so the only one who acted at that time on this tuple, in
@@ -365,13 +367,15 @@ static void tell_server(const struct ownership_query *query, const struct owners
 	};
 }
 
-static int find_server(struct trace_owner *owner, const struct ownership_query *query,
-		       struct acceptance *acceptance, struct ownership *ret)
+static int find_server(struct trace_owner *owner, struct acceptance *acceptance,
+		       struct ownership *ret)
 {
+	const struct ownership_query *query = acceptance->query->query;
 	struct ownership_ranges_query question = {
 		.socket = query->socket,
 		.earliest_ns = query->not_before_ns ? query->not_before_ns : query->when_ns,
 		.latest_ns = query->when_ns,
+		.needs_local = acceptance->query->is_unplaced,
 		.accept = may_be_owner,
 		.userdata = acceptance,
 	};
@@ -395,6 +399,7 @@ static int find_portless(struct trace_owner *owner, const struct trace_owner_que
 		.socket = flow->socket,
 		.earliest_ns = flow->not_before_ns ? flow->not_before_ns : flow->when_ns,
 		.latest_ns = flow->when_ns,
+		.needs_local = query->is_unplaced,
 		.accept = may_be_owner,
 		.userdata = acceptance,
 	};
@@ -432,6 +437,7 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 		.earliest_ns = query->query->not_before_ns ? query->query->not_before_ns
 							   : query->query->when_ns,
 		.latest_ns = query->query->initiator ? query->query->when_ns : query->now_ns,
+		.needs_local = query->is_unplaced,
 		.accept = may_have_begun,
 		.userdata = &acceptance,
 	};
@@ -441,7 +447,7 @@ int trace_owner_find(struct trace_owner *owner, const struct trace_owner_query *
 	if (query->is_own_header || !has_ports(query->query->socket.protocol))
 		return find_portless(owner, query, &acceptance, ret);
 	if (!query->query->initiator && query->query->socket.protocol == IPPROTO_TCP)
-		return find_server(owner, query->query, &acceptance, ret);
+		return find_server(owner, &acceptance, ret);
 	if (query->is_only_question && query->query->initiator)
 		r = ownership_ranges_find_alone(owner->ranges, &question, &range);
 	question.accept = may_be_owner;

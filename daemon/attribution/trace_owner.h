@@ -59,6 +59,9 @@ struct trace_owner_query {
 	/* The question is asked for this namespace alone: the flow began in it, so the only one who was
 	 * seen beginning it need not be looked at. */
 	bool is_only_question;
+	/* No namespace is known that has the address, but one may have been seen to use it: the very
+	 * tuple is what there is to go by. */
+	bool is_unplaced;
 };
 
 /* One of the outcomes; *ret is written with TRACE_OWNER_FOUND and TRACE_OWNER_DOUBTFUL: pid,

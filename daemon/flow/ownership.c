@@ -40,6 +40,9 @@ bool ownership_is_better(const struct ownership *candidate, const struct ownersh
 	    (current->method == OWNERSHIP_SOCK_DIAG || current->method == OWNERSHIP_TRACE) &&
 	    current->is_provisional)
 		return true;
+	/* Its namespace was not known yet. */
+	if (current->method == OWNERSHIP_REMOTE && current->is_provisional)
+		return candidate->method != OWNERSHIP_UNKNOWN;
 	if (candidate->method != current->method)
 		return candidate->method > current->method;
 	/* Of two answers of one strength the later one counts only where the first was open. */

@@ -289,7 +289,7 @@ static void run_round(struct namespaces *namespaces, int64_t first, uint64_t *no
 		const struct socket_space *sockets;
 
 		assert_int_equal(namespaces_find(namespaces, &question, matches), 1);
-		assert_int_equal(namespaces_open_sockets(namespaces, matches[0].namespace, *now_ns,
+		assert_int_equal(namespaces_open_sockets(namespaces, matches[0].netns, *now_ns,
 							 &sockets),
 				 0);
 	}

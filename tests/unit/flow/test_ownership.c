@@ -50,12 +50,31 @@ static void test_shared_corrects_a_provisional_holder(unused void **state)
 	assert_false(ownership_is_better(&shared, &holder));
 }
 
+/* Its namespace was not known yet. */
+static void test_a_remote_end_may_turn_out_to_be_ours(unused void **state)
+{
+	struct ownership remote = {.method = OWNERSHIP_REMOTE, .is_provisional = true};
+	const struct ownership trace = {.method = OWNERSHIP_TRACE};
+	const struct ownership none = {.method = OWNERSHIP_NONE};
+	const struct ownership unknown = {.method = OWNERSHIP_UNKNOWN};
+	const struct ownership final = {.method = OWNERSHIP_REMOTE};
+
+	assert_true(ownership_is_better(&trace, &remote));
+	assert_true(ownership_is_better(&none, &remote));
+	assert_true(ownership_is_better(&final, &remote));
+	assert_false(ownership_is_better(&unknown, &remote));
+	remote.is_provisional = false;
+	assert_false(ownership_is_better(&trace, &remote));
+	assert_false(ownership_is_better(&final, &remote));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_proven_answer_stays),
 		cmocka_unit_test(test_every_value_has_its_word),
 		cmocka_unit_test(test_shared_corrects_a_provisional_holder),
+		cmocka_unit_test(test_a_remote_end_may_turn_out_to_be_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
