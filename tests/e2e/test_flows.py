@@ -279,7 +279,7 @@ def test_interim_records_are_deltas(pair, agent, daemon):
         assert_has(record, client.as_end("SRC"))
 
 
-def test_without_accounting_bytes_are_absent(pair, agent, daemon):
+def test_k1_without_accounting_bytes_are_absent(pair, agent, daemon):
     probed = daemon(pair.probe, {"conntrack": {"accounting": False}})
     client = agent(pair.probe, "client")
     tcp_exchange(probed, client, agent(pair.peer, "server"), 4, pair.PEER4)

@@ -104,7 +104,7 @@ def differences(found, expected):
 
 
 @pytest.mark.parametrize("version", [4, 6])
-def test_overrun_loses_no_flow_and_counts_none_twice(pair, agent, daemon, version):
+def test_a49_overrun_loses_no_flow_and_counts_none_twice(pair, agent, daemon, version):
     probe_address, peer_address = pair.addresses(version)
     agent(pair.peer, "sink").open(name="sink", version=version, protocol="udp",
                                   address=peer_address, port=PORT)
@@ -145,7 +145,7 @@ def test_overrun_loses_no_flow_and_counts_none_twice(pair, agent, daemon, versio
     assert len(last) == kept["created"] and set(last.values()) == {1}, last.most_common(5)
 
 
-def test_overrun_hides_the_end_of_udp_flows(pair, agent, daemon):
+def test_a49_overrun_hides_the_end_of_udp_flows(pair, agent, daemon):
     """Nobody announces their end and nobody has their last bytes; they end once all the same, with
     what was known of them, which may be nothing."""
     agent(pair.peer, "sink").open(name="sink", version=4, protocol="udp", address=pair.PEER4,
@@ -169,7 +169,7 @@ def test_overrun_hides_the_end_of_udp_flows(pair, agent, daemon):
         assert sums[port] in ((0, 0), (packets, size)), f"port {port}: {sums[port]}"
 
 
-def test_overrun_hides_the_end_of_a_connection(pair, agent, daemon):
+def test_a49_overrun_hides_the_end_of_a_connection(pair, agent, daemon):
     truth = Truth.of_port(pair.peer, "tcp", PORT)
     client, server = agent(pair.probe, "client", user=65534), agent(pair.peer, "server")
     probed = daemon(pair.probe, SMALL)

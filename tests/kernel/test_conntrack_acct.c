@@ -65,7 +65,7 @@ static void expect_entry(const struct traffic_pair *pair, bool has_counters, boo
 	nfct_destroy(entry);
 }
 
-static void test_off_by_default_and_then_missing(void **state unused)
+static void test_k1_off_by_default_and_then_missing(void **state unused)
 {
 	struct traffic_pair pair = traffic_open(AF_INET, SOCK_DGRAM, 0);
 
@@ -76,7 +76,7 @@ static void test_off_by_default_and_then_missing(void **state unused)
 	traffic_close(&pair);
 }
 
-static void test_switched_on_it_counts_new_entries_only(void **state unused)
+static void test_k1_switched_on_it_counts_new_entries_only(void **state unused)
 {
 	struct traffic_pair before = traffic_open(AF_INET, SOCK_DGRAM, 0);
 	struct traffic_pair after = traffic_open(AF_INET, SOCK_DGRAM, 0);
@@ -130,8 +130,8 @@ static void test_each_namespace_has_its_own(void **state unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_off_by_default_and_then_missing, set_up),
-		cmocka_unit_test_setup(test_switched_on_it_counts_new_entries_only, set_up),
+		cmocka_unit_test_setup(test_k1_off_by_default_and_then_missing, set_up),
+		cmocka_unit_test_setup(test_k1_switched_on_it_counts_new_entries_only, set_up),
 		cmocka_unit_test_setup(test_switched_off_it_counts_old_entries_on, set_up),
 		cmocka_unit_test_setup(test_each_namespace_has_its_own, set_up),
 	};

@@ -80,7 +80,7 @@ static long read_system_value(const char *path)
 
 /* Debian's kernels up to 6.12 show net.core.rmem_max to the initial namespace alone: it is read
  * before the test enters its own. */
-static void forced_receive_buffer_exceeds_rmem_max(void **state)
+static void k5_forced_receive_buffer_exceeds_rmem_max(void **state)
 {
 	long most = *(const long *)*state;
 	cleanup_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
@@ -98,7 +98,7 @@ static void forced_receive_buffer_exceeds_rmem_max(void **state)
 }
 
 /* ENOBUFS comes before what is still in the buffer, once for any number of lost events. */
-static void enobufs_comes_once_and_reading_goes_on(void **state unused)
+static void a49_enobufs_comes_once_and_reading_goes_on(void **state unused)
 {
 	cleanup_channel struct netlink_channel *events = open_events(SMALL_BUFFER);
 	unsigned before = 0, after = 0;
@@ -180,8 +180,8 @@ int main(void)
 {
 	long rmem_max = read_system_value("/proc/sys/net/core/rmem_max");
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_prestate(forced_receive_buffer_exceeds_rmem_max, &rmem_max),
-		cmocka_unit_test_setup(enobufs_comes_once_and_reading_goes_on, set_up),
+		cmocka_unit_test_prestate(k5_forced_receive_buffer_exceeds_rmem_max, &rmem_max),
+		cmocka_unit_test_setup(a49_enobufs_comes_once_and_reading_goes_on, set_up),
 		cmocka_unit_test_setup(losses_until_the_queue_is_empty_are_not_reported_again,
 				       set_up),
 		cmocka_unit_test_setup(filtered_events_do_not_overrun, set_up),

@@ -275,7 +275,7 @@ static void expect_tracking(const struct network *network, bool v4, bool v6)
 	assert_int_equal(tracking_probe_read(IP_FAMILY_V6), v6);
 }
 
-static void test_without_a_ct_rule_nothing_is_tracked(void **state)
+static void test_k3_without_a_ct_rule_nothing_is_tracked(void **state)
 {
 	expect_tracking(*state, false, false);
 	/* A firewall that does not ask for connections changes nothing. */
@@ -297,7 +297,7 @@ static void wait_until_untracked(void)
 }
 
 /* The table hangs on no hook, and that is enough in all three directions. */
-static void test_the_table_starts_all_directions(void **state)
+static void test_k3_the_table_starts_all_directions(void **state)
 {
 	struct nft_table *table = NULL;
 	struct buffer reason;
@@ -345,8 +345,8 @@ int main(void)
 {
 #define network_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		network_test(test_without_a_ct_rule_nothing_is_tracked),
-		network_test(test_the_table_starts_all_directions),
+		network_test(test_k3_without_a_ct_rule_nothing_is_tracked),
+		network_test(test_k3_the_table_starts_all_directions),
 		network_test(test_an_ipv4_rule_starts_ipv4_alone),
 		network_test(test_nat_alone_starts_tracking),
 		network_test(test_exempted_loopback_reads_as_untracked),

@@ -308,7 +308,7 @@ static void a_port_is_listed_with_both_families(void **state)
 }
 
 /* Without a handler the kernel answers as for a socket that is not there. */
-static void a_protocol_without_diag_is_told_apart(void **state)
+static void k7_a_protocol_without_diag_is_told_apart(void **state)
 {
 	struct sock_diag_socket socket;
 
@@ -331,7 +331,7 @@ int main(void)
 		cmocka_unit_test(an_ipv4_question_finds_ipv6_sockets),
 		cmocka_unit_test(a_socket_bound_to_a_device_needs_its_index),
 		cmocka_unit_test(a_port_is_listed_with_both_families),
-		cmocka_unit_test(a_protocol_without_diag_is_told_apart),
+		cmocka_unit_test(k7_a_protocol_without_diag_is_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -82,7 +82,7 @@ static void test_short_life_is_known_afterwards(void **state)
 	assert_null(trace_processes_find(processes, 21, 14));
 }
 
-static void test_pid_is_given_out_again(void **state)
+static void test_a06_pid_is_given_out_again(void **state)
 {
 	struct trace_processes *processes = *state;
 
@@ -273,7 +273,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_short_life_is_known_afterwards, set_up,
 						tear_down),
-		cmocka_unit_test_setup_teardown(test_pid_is_given_out_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a06_pid_is_given_out_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_process_ends_with_its_last_thread, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_unseen_start_is_another_life, set_up,

@@ -281,7 +281,7 @@ static void counters_never_go_backwards(void **state)
 	process_table_release(fixture->table, process);
 }
 
-static void gone_process_keeps_its_last_figures(void **state)
+static void a11_gone_process_keeps_its_name_and_last_figures(void **state)
 {
 	struct fixture *fixture = *state;
 	struct fake_process fake = {
@@ -677,7 +677,7 @@ int main(void)
 		with_proc(parent_is_named_only_if_it_is_older),
 		with_proc(sample_is_shared_if_new_enough),
 		with_proc(counters_never_go_backwards),
-		with_proc(gone_process_keeps_its_last_figures),
+		with_proc(a11_gone_process_keeps_its_name_and_last_figures),
 		with_proc(a06_reused_pid_is_another_process),
 		with_proc(exec_renames),
 		with_proc(user_is_read_again),

@@ -150,7 +150,7 @@ static void test_a_table_in_the_way(void **state)
 		    "table \"inet procflow\" is in the way; nft delete table inet procflow\n");
 }
 
-static void test_events_off(void **state)
+static void test_k2_events_off(void **state)
 {
 	cleanup_free char *text = NULL;
 
@@ -240,7 +240,7 @@ int main(void)
 		network_test(test_ipv6_untracked_beside_ipv4),
 		network_test(test_what_the_configuration_refuses),
 		network_test(test_a_table_in_the_way),
-		network_test(test_events_off),
+		network_test(test_k2_events_off),
 		network_test(test_the_program_sysdig),
 		network_test(test_without_rights),
 	};
