@@ -337,8 +337,8 @@ static void on_hangup(void *userdata, unused int signal_number)
 				     .exporters = &daemon->exporters,
 				     .context = &context};
 
-	if (!daemon->is_stopping)
-		reload(&parts);
+	if (!daemon->is_stopping && reload(&parts) == 0)
+		exporter_set_reopen(&daemon->exporters);
 }
 
 static void on_reopen(void *userdata, unused int signal_number)

@@ -295,7 +295,7 @@ const struct config_key config_keys[] = {
 	 .least = "0", .most = "1000000G", .only_for = 1u << CONFIG_EXPORTER_JSON,
 	 .comment = "A file that would grow beyond this becomes NAME.1, that one NAME.2 ...; 0: "
 		    "never.\n"
-		    "SIGUSR1 opens it again by its name, for logrotate."},
+		    "SIGUSR1 and SIGHUP open it again by its name, for logrotate."},
 	{EXPORTER_KEY(rotate_keep, "rotate_keep", COUNT), .default_text = "5", .least = "0",
 	 .most = "1000", .unit = "files", .only_for = 1u << CONFIG_EXPORTER_JSON,
 	 .comment = "So many old files stay."},

@@ -78,3 +78,23 @@ size_t chunk_find_line_end(const struct chunk *chunk, size_t end)
 		end--;
 	return end;
 }
+
+void chunk_cut_sent(struct chunk *chunk)
+{
+	struct chunk_document *documents = (struct chunk_document *)(void *)chunk->documents.bytes;
+	size_t count = chunk_count_documents(chunk);
+
+	if (chunk->begin == 0)
+		return;
+	chunk->bytes.length -= chunk->begin;
+	memmove(chunk->bytes.bytes, chunk->bytes.bytes + chunk->begin, chunk->bytes.length);
+	if (count >= chunk->records && count > 0) {
+		memmove(documents, documents + count - chunk->records,
+			chunk->records * sizeof(*documents));
+		chunk->documents.length = chunk->records * sizeof(*documents);
+		for (size_t i = 0; i < chunk->records; i++)
+			documents[i].offset -= (uint32_t)chunk->begin;
+	}
+	chunk->begin = 0;
+	chunk->sent = 0;
+}

@@ -60,5 +60,7 @@ static inline const struct chunk_document *chunk_get_documents(const struct chun
 
 /* How many lines end in the bytes from "begin" up to "end". */
 uint32_t chunk_count_lines(const struct chunk *chunk, size_t end);
+/* Forgets the bytes and documents in front of "begin". */
+void chunk_cut_sent(struct chunk *chunk);
 /* Where the last line that ends at or before "end" ends; "begin" where none does. */
 size_t chunk_find_line_end(const struct chunk *chunk, size_t end);

@@ -38,5 +38,8 @@ struct ignored_counters {
 	uint64_t packets, octets;
 };
 
+/* Adds all of them, where one exporter goes on for another. */
+void exporter_counters_add(struct exporter_counters *counters,
+			   const struct exporter_counters *more);
 /* The sum of all that begin with dropped_. */
 uint64_t exporter_counters_sum_dropped(const struct exporter_counters *counters);

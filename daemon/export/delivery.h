@@ -114,6 +114,7 @@ struct delivery {
 	int trouble; /* the errno that was told last, 0: none */
 	uint64_t trouble_ns;
 	unsigned attempts; /* since the last success */
+	bool is_outlived;  /* close() need not wait for a library: the program goes on */
 };
 
 /* What became of a chunk's records; the sum is chunk->records. */
@@ -179,7 +180,7 @@ struct delivery_events {
 };
 
 /* A service's shared object exports one such object under the name "procflow_delivery_plugin". */
-enum { DELIVERY_PLUGIN_INTERFACE = 2 };
+enum { DELIVERY_PLUGIN_INTERFACE = 3 };
 
 struct delivery_plugin {
 	uint32_t interface;    /* DELIVERY_PLUGIN_INTERFACE */

@@ -3,6 +3,7 @@
 #include "export/encoder.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/macros.h"
@@ -26,6 +27,13 @@ uint64_t encoder_find_format(const struct config_exporter *config, bool with_doc
 	case CONFIG_EXPORTER_ELASTICSEARCH:
 	case CONFIG_EXPORTER_KAFKA:
 		return format;
+	case CONFIG_EXPORTER_NETFLOW9:
+	case CONFIG_EXPORTER_IPFIX:
+		format = hash_u64(format, config->biflow);
+		if (config->template_name)
+			format = hash_bytes(format, config->template_name,
+					    strlen(config->template_name));
+		return hash_u64(format, config->type + 1);
 	default:
 		return hash_u64(format, config->type + 1);
 	}
@@ -42,6 +50,25 @@ int encoder_new(const struct encoder_options *options, struct encoder **ret)
 	if (r == 0)
 		(*ret)->options = *options;
 	return r;
+}
+
+bool encoder_is_interchangeable(const struct encoder *a, const struct encoder *b)
+{
+	const struct encoder_options *one = &a->options, *other = &b->options;
+
+	return encoder_find_format(one->config, one->with_documents) ==
+		       encoder_find_format(other->config, other->with_documents) &&
+	       one->has_sessions == other->has_sessions &&
+	       one->config->max_message_bytes == other->config->max_message_bytes &&
+	       (one->config->to.transport == CONFIG_TRANSPORT_UDP) ==
+		       (other->config->to.transport == CONFIG_TRANSPORT_UDP);
+}
+
+void encoder_adopt(struct encoder *encoder, const struct encoder *successor)
+{
+	encoder->options = successor->options;
+	if (encoder->ops->adopt)
+		encoder->ops->adopt(encoder);
 }
 
 void encoder_free(struct encoder *encoder)

@@ -43,6 +43,7 @@ struct encoder_ops {
 	void (*resend_templates)(struct encoder *encoder);
 	void (*stamp)(struct encoder *encoder, struct chunk *chunk, uint32_t sequence);
 	bool (*strip)(struct encoder *encoder, struct chunk *chunk);
+	void (*adopt)(struct encoder *encoder);
 };
 
 /* The head of each kind's own struct. */
@@ -58,6 +59,11 @@ uint64_t encoder_find_format(const struct config_exporter *config, bool with_doc
 /* 0; -EOPNOTSUPP: there is no encoder for the type; -EINVAL: a wrong template, and the reason is in
  * the log; -ENOMEM. */
 int encoder_new(const struct encoder_options *options, struct encoder **ret);
+/* Whether chunks of one can go out among those of the other. */
+bool encoder_is_interchangeable(const struct encoder *a, const struct encoder *b);
+/* Goes on in the place of "successor", with its options: what was sent before, and is with the collector
+ * or waits, stays good. The two are interchangeable; nothing is unfinished. */
+void encoder_adopt(struct encoder *encoder, const struct encoder *successor);
 /* Accepts NULL. An unfinished chunk is thrown away. */
 void encoder_free(struct encoder *encoder);
 

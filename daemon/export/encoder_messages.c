@@ -169,6 +169,18 @@ static bool messages_strip(struct encoder *encoder, struct chunk *chunk)
 	return true;
 }
 
+/* A connection begins with all templates anyway. */
+static void messages_adopt(struct encoder *encoder)
+{
+	struct encoder_messages *self = (struct encoder_messages *)encoder;
+	const struct config_exporter *config = encoder->options.config;
+
+	wire_writer_set_refresh(self->writer, config->template_interval_ns,
+				config->template_packets);
+	if (!encoder->options.has_sessions)
+		wire_writer_resend_templates(self->writer);
+}
+
 static void messages_free(struct encoder *encoder)
 {
 	wire_writer_free(((struct encoder_messages *)encoder)->writer);
@@ -208,6 +220,7 @@ int encoder_messages_new(const struct encoder_options *options, struct encoder *
 					       .begin_session = messages_begin_session,
 					       .stamp = messages_stamp,
 					       .strip = messages_strip,
+					       .adopt = messages_adopt,
 					       .free = messages_free};
 	struct encoder_messages *self = calloc(1, sizeof(*self));
 	int r;

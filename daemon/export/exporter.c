@@ -37,6 +37,8 @@ struct exporter {
 	struct exporter_counters *counters; /* the outbox's */
 	struct loop_source *timer;
 	bool is_armed;
+	bool is_handed_over; /* to another one */
+	uint64_t done_ns;    /* when it is retired: the latest end; 0: it is not */
 	bool takes_flows, takes_processes;
 };
 
@@ -167,11 +169,12 @@ static uint64_t count_unfinished(void *userdata)
 	return exporter->encoder ? encoder_count_unfinished(exporter->encoder) : 0;
 }
 
-static int open_outbox(struct exporter *exporter)
+static int open_outbox(struct exporter *exporter, const struct exporter *before)
 {
 	struct outbox_options options = {.config = exporter->config,
 					 .loop = exporter->context.loop,
 					 .pool = &exporter->pool,
+					 .before = before ? before->outbox : NULL,
 					 .count_unfinished = count_unfinished,
 					 .on_session = on_session,
 					 .on_gap = on_gap,
@@ -219,6 +222,12 @@ static int open_encoder(struct exporter *exporter)
 int exporter_new(const struct config_exporter *config, const struct exporter_context *context,
 		 struct exporter **ret)
 {
+	return exporter_new_after(NULL, config, context, ret);
+}
+
+int exporter_new_after(const struct exporter *before, const struct config_exporter *config,
+		       const struct exporter_context *context, struct exporter **ret)
+{
 	cleanup(exporter_free_cleanup) struct exporter *exporter = calloc(1, sizeof(*exporter));
 	int r;
 
@@ -230,7 +239,7 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 	exporter->config = calloc(1, sizeof(*exporter->config));
 	r = exporter->config ? config_exporter_copy(config, exporter->config) : -ENOMEM;
 	if (r == 0)
-		r = open_outbox(exporter);
+		r = open_outbox(exporter, before);
 	if (r == 0)
 		r = open_encoder(exporter);
 	/* At once, for what the last run left. */
@@ -245,7 +254,8 @@ int exporter_new(const struct config_exporter *config, const struct exporter_con
 static void finish_all(struct exporter *exporter)
 {
 	exporter_flush(exporter);
-	outbox_finish_all(exporter->outbox, clock_now_ns() + LAST_WAIT_NS);
+	if (exporter->done_ns == 0)
+		outbox_finish_all(exporter->outbox, clock_now_ns() + LAST_WAIT_NS);
 	outbox_update_waiting(exporter->outbox);
 	if (exporter->counters->waiting_records > 0 && exporter->config->spool)
 		log_notice("%s: %llu records wait for the next start", exporter_get_name(exporter),
@@ -259,8 +269,11 @@ void exporter_free(struct exporter *exporter)
 {
 	if (!exporter)
 		return;
-	if (exporter->timer)
+	if (exporter->timer && !exporter->is_handed_over)
 		finish_all(exporter);
+	if (exporter->outbox)
+		outbox_get_delivery(exporter->outbox)->is_outlived =
+			exporter->is_handed_over || exporter->done_ns > 0;
 	loop_source_free(exporter->timer);
 	encoder_free(steal_pointer(&exporter->encoder));
 	outbox_free(exporter->outbox);
@@ -314,18 +327,48 @@ void exporter_reopen(struct exporter *exporter)
 			    strerror(-r));
 }
 
-static bool speak_the_same(const struct exporter *a, const struct exporter *b)
+static void swap_encoders(struct exporter *a, struct exporter *b)
 {
-	return a->config->type == b->config->type && a->config->schema == b->config->schema &&
-	       a->config->type == CONFIG_EXPORTER_JSON &&
-	       (a->config->to.transport == CONFIG_TRANSPORT_UDP) ==
-		       (b->config->to.transport == CONFIG_TRANSPORT_UDP);
+	struct encoder *encoder = a->encoder;
+
+	a->encoder = b->encoder;
+	b->encoder = encoder;
 }
 
-void exporter_take_waiting(struct exporter *exporter, struct exporter *from)
+bool exporter_take_over(struct exporter *exporter, struct exporter *before)
 {
-	if (!speak_the_same(exporter, from) || from->config->spool)
-		return; /* what is in a spool waits for its own exporter */
-	encoder_finish(from->encoder);
-	outbox_take_waiting(exporter->outbox, from->outbox);
+	bool is_same = encoder_is_interchangeable(exporter->encoder, before->encoder);
+
+	if (!is_same && !outbox_has_spool(before->outbox)) {
+		outbox_take_counters(exporter->outbox, before->outbox);
+		return false;
+	}
+	encoder_finish(before->encoder);
+	outbox_take_over(exporter->outbox, before->outbox, is_same);
+	if (is_same) {
+		encoder_adopt(before->encoder, exporter->encoder);
+		swap_encoders(exporter, before);
+	}
+	before->is_handed_over = true;
+	return true;
+}
+
+void exporter_retire(struct exporter *exporter)
+{
+	exporter->done_ns = clock_now_ns() + LAST_WAIT_NS;
+	exporter_flush(exporter);
+}
+
+/* A spool keeps what it has. */
+bool exporter_is_done(struct exporter *exporter)
+{
+	outbox_update_waiting(exporter->outbox);
+	return exporter->counters->waiting_records == 0 || outbox_has_spool(exporter->outbox) ||
+	       clock_now_ns() >= exporter->done_ns;
+}
+
+void exporter_settle(struct exporter *exporter, struct exporter *before)
+{
+	outbox_give_up(before->outbox);
+	outbox_take_counters(exporter->outbox, before->outbox);
 }

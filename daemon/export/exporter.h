@@ -30,8 +30,24 @@ struct exporter_context {
  * the reason for people in the log. A collector that is not reachable yet is no error. */
 int exporter_new(const struct config_exporter *config, const struct exporter_context *context,
 		 struct exporter **ret);
-/* Flushes, waits at most a second for a reader that is behind, then frees. Accepts NULL. */
+/* As above, in the place of "before", which goes on until exporter_take_over(): a spool that both have
+ * comes from it. Accepts NULL. */
+int exporter_new_after(const struct exporter *before, const struct config_exporter *config,
+		       const struct exporter_context *context, struct exporter **ret);
+/* Flushes, waits at most a second for a reader that is behind, then frees; what a spool keeps is waited
+ * for no more than that. Accepts NULL. */
 void exporter_free(struct exporter *exporter);
+
+/* Goes on for "before": with its counters; and with what waits there or is on its way, where both speak the
+ * same language, templates included, or both have that spool. True: "before" has nothing left, and
+ * exporter_free() does not wait; false: it has its own end, see exporter_retire(). */
+bool exporter_take_over(struct exporter *exporter, struct exporter *before);
+/* Has had its last record, but the loop goes on: flushes. Until exporter_is_done(), which is after a second
+ * at the latest, it sends what it has; then it is to be freed, without a wait. */
+void exporter_retire(struct exporter *exporter);
+bool exporter_is_done(struct exporter *exporter);
+/* Gives up what a retired one has not sent, and adds its counters to those of its successor. */
+void exporter_settle(struct exporter *exporter, struct exporter *before);
 
 /* Takes a record; one of a kind that is not for it ("records" of the configuration) is passed over.
  * Never fails for the caller: what cannot be kept is counted. */
@@ -53,10 +69,6 @@ void exporter_take_listening_ports(struct exporter *exporter, const struct liste
 
 /* Standard output lost its reader: whatever comes is dropped (dropped_unreachable). */
 bool exporter_is_closed(const struct exporter *exporter);
-
-/* All lines that wait with "from" wait with this one instead, where both speak the same language and
- * it does not depend on what was sent before; else nothing. */
-void exporter_take_waiting(struct exporter *exporter, struct exporter *from);
 
 /* Borrowed. */
 const struct config_exporter *exporter_get_config(const struct exporter *exporter);

@@ -10,6 +10,10 @@ struct exporter_set {
 	struct exporter **items;
 	size_t count;
 	struct template_ids template_ids; /* of all that there ever were; it does not move */
+	/* Those that a change took out, and that still send what they have. */
+	struct exporter **retired;
+	size_t retired_count;
+	struct loop_source *timer;
 };
 
 /* Opens those of the configuration into an empty set. 0, or a negative errno, and then the set is
@@ -19,9 +23,10 @@ int exporter_set_open(struct exporter_set *set, const struct config *config,
 void exporter_set_close(struct exporter_set *set);
 
 /* Makes it that of another configuration. Those of which nothing has changed stay as they are, with
- * all that waits; of one whose address or bounds have changed, lines that wait go to its successor;
- * others send what they can, as at the end of the program. 0, and what was done is in the log; or a
- * negative errno, and all is as before. */
+ * all that waits; what one has changed under the same name goes on in its successor, where that speaks
+ * the same language. Others send what they can for another second, while the loop runs; what is left
+ * then is counted where the name stays (exporter_take_over()). 0, and what was done is in the log; or a
+ * negative errno, and all is as before. The set stays in its place from then on. */
 int exporter_set_change(struct exporter_set *set, const struct config *config,
 			const struct exporter_context *context);
 

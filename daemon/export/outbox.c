@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -39,9 +40,11 @@ DEFINE_CLEANUP(struct outbox *, outbox_free);
 void outbox_update_waiting(struct outbox *outbox)
 {
 	const struct outbox_options *options = &outbox->options;
+	uint64_t unread = outbox->spool ? spool_count_unread(outbox->spool) : 0;
 
+	outbox->counters.spooled_records = unread;
 	outbox->counters.waiting_records =
-		outbox->records + (outbox->spool ? spool_count_unread(outbox->spool) : 0) +
+		outbox->records + unread +
 		(options->count_unfinished ? options->count_unfinished(options->userdata) : 0);
 }
 
@@ -107,7 +110,6 @@ static void update_done(struct outbox *outbox)
 		break; /* in order */
 	}
 	spool_set_done(outbox->spool, at, oldest ? oldest->begin : 0, oldest ? oldest->sent : 0);
-	outbox->counters.spooled_records = spool_count_unread(outbox->spool);
 }
 
 static void discard(struct outbox *outbox, struct chunk *chunk)
@@ -224,7 +226,6 @@ static struct chunk *load(struct outbox *outbox)
 	chunk->order = outbox->next_order++;
 	outbox->records += chunk->records;
 	insert_waiting(outbox, chunk);
-	outbox->counters.spooled_records = spool_count_unread(outbox->spool);
 	return chunk;
 }
 
@@ -269,7 +270,6 @@ static bool store(struct outbox *outbox, struct chunk *chunk)
 		spool_skip_unread(outbox->spool);
 		return true;
 	}
-	outbox->counters.spooled_records = spool_count_unread(outbox->spool);
 	chunk->spool_at = CHUNK_NOT_SPOOLED;
 	chunk_free(outbox->options.pool, chunk);
 	return false;
@@ -335,10 +335,17 @@ static void on_closed(void *userdata)
 	outbox_update_waiting(outbox);
 }
 
+static bool has_same_spool(const struct config_exporter *a, const struct config_exporter *b)
+{
+	return a->spool && b->spool && strcmp(a->spool, b->spool) == 0 &&
+	       strcmp(a->name, b->name) == 0;
+}
+
 /* What the last run left is accepted once more. */
 static int open_spool(struct outbox *outbox)
 {
 	const struct config_exporter *config = outbox->options.config;
+	const struct outbox *before = outbox->options.before;
 	struct spool_options options = {
 		.directory = config->spool,
 		.name = config->name,
@@ -347,7 +354,8 @@ static int open_spool(struct outbox *outbox)
 	uint64_t records, lost;
 	int r;
 
-	if (!config->spool)
+	if (!config->spool ||
+	    (before && before->spool && has_same_spool(config, before->options.config)))
 		return 0;
 	r = spool_open(&options, &outbox->spool);
 	if (r < 0)
@@ -356,7 +364,6 @@ static int open_spool(struct outbox *outbox)
 	lost = spool_take_lost(outbox->spool);
 	outbox->counters.accepted_records = outbox->counters.recovered_records = records + lost;
 	outbox->counters.dropped_spool = lost;
-	outbox->counters.spooled_records = records;
 	outbox_update_waiting(outbox);
 	if (records > 0)
 		log_notice("%s: %" PRIu64 " records wait on disk since the last run", config->name,
@@ -393,6 +400,7 @@ int outbox_new(const struct outbox_options *options, struct outbox **ret)
 		r = open_spool(outbox);
 	if (r < 0)
 		return r;
+	outbox->options.before = NULL;
 	*ret = steal_pointer(&outbox);
 	return 0;
 }
@@ -436,18 +444,110 @@ void outbox_add(struct outbox *outbox, struct chunk *chunk)
 	outbox_update_waiting(outbox);
 }
 
-void outbox_take_waiting(struct outbox *outbox, struct outbox *from)
+void outbox_take_counters(struct outbox *outbox, struct outbox *before)
+{
+	struct exporter_counters left = {.accepted_records = 0};
+
+	outbox_update_waiting(before);
+	left.accepted_records = before->counters.waiting_records;
+	before->counters.accepted_records -= before->counters.waiting_records;
+	exporter_counters_add(&outbox->counters, &before->counters);
+	before->counters = left;
+	outbox_count_lost_flows(outbox, before->lost_packets, before->lost_octets);
+	before->lost_packets = before->lost_octets = 0;
+	outbox_update_waiting(before);
+	outbox_update_waiting(outbox);
+}
+
+/* What is in its memory, in order; also what a delivery without give_back() has not told the end of. */
+static void collect(struct outbox *outbox)
 {
 	struct chunk *chunk;
 
-	while ((chunk = first(&from->waiting))) {
+	outbox_give_back(outbox);
+	while ((chunk = first(&outbox->flying))) {
 		list_remove(&chunk->node);
-		from->records -= chunk->records;
-		from->counters.accepted_records -= chunk->records;
-		outbox->counters.accepted_records += chunk->records;
+		insert_waiting(outbox, chunk);
+	}
+	while ((chunk = first(&outbox->waiting)) && chunk->is_preamble)
+		discard(outbox, chunk);
+}
+
+/* With its spool the chunks keep their places there. */
+static void take_spool(struct outbox *outbox, struct outbox *before, bool is_same_language)
+{
+	const struct config_exporter *config = outbox->options.config;
+	struct chunk *chunk;
+
+	outbox->spool = steal_pointer(&before->spool);
+	spool_change(outbox->spool, config->spool_max_bytes,
+		     encoder_find_format(config, outbox->delivery->ops->wants_documents));
+	outbox->next_order = before->next_order;
+	while ((chunk = first(&before->waiting))) {
+		list_move_tail(&outbox->waiting, &chunk->node);
+		before->records -= chunk->records;
+		outbox->records += chunk->records;
+		if (is_same_language)
+			continue;
+		lose(outbox, chunk, chunk->records, &outbox->counters.dropped_spool);
+		discard(outbox, chunk);
+	}
+}
+
+/* What was not handed over of a spool that is not gone on with stays there. */
+static void leave_spool(struct outbox *outbox, struct outbox *before)
+{
+	uint64_t left = before->records + spool_count_unread(before->spool);
+
+	update_done(before);
+	if (left > 0)
+		log_warning("%s: %" PRIu64 " records stay in the spool %s",
+			    outbox->options.config->name, left, before->options.config->spool);
+	outbox->counters.dropped_spool += left;
+	spool_close(steal_pointer(&before->spool));
+}
+
+void outbox_take_over(struct outbox *outbox, struct outbox *before, bool is_same_language)
+{
+	uint64_t records;
+	struct chunk *chunk;
+
+	collect(before);
+	outbox_update_waiting(before);
+	records = before->counters.waiting_records;
+	outbox_take_counters(outbox, before);
+	outbox->counters.accepted_records += records;
+	before->counters.accepted_records -= records;
+	if (before->spool && has_same_spool(outbox->options.config, before->options.config))
+		take_spool(outbox, before, is_same_language);
+	while (is_same_language && (chunk = first(&before->waiting))) {
+		list_remove(&chunk->node);
+		before->records -= chunk->records;
+		chunk_cut_sent(chunk);
+		chunk->spool_at = CHUNK_NOT_SPOOLED;
 		outbox_add(outbox, chunk);
 	}
-	outbox_update_waiting(from);
+	if (before->spool)
+		leave_spool(outbox, before);
+	outbox_update_waiting(before);
+	outbox_send(outbox);
+}
+
+void outbox_give_up(struct outbox *outbox)
+{
+	struct chunk *chunk;
+
+	collect(outbox);
+	while ((chunk = first(&outbox->waiting))) {
+		outbox->counters.dropped_unreachable += chunk->records;
+		discard(outbox, chunk);
+	}
+	outbox_update_waiting(outbox);
+}
+
+bool outbox_has_spool(const struct outbox *outbox)
+{
+	return outbox->spool != NULL;
 }
 
 void outbox_send(struct outbox *outbox)

@@ -25,6 +25,9 @@ struct outbox_options {
 	/* The collector may lack templates. May be NULL. */
 	void (*on_gap)(void *userdata);
 	void *userdata;
+	/* The one that this one is to go on for, or NULL: a spool that both have comes from it, by
+	 * outbox_take_over(). */
+	const struct outbox *before;
 };
 
 /* Opens the delivery too. 0; a negative errno, and then the reason for people in the log. */
@@ -34,8 +37,15 @@ void outbox_free(struct outbox *outbox);
 
 /* Takes the chunk, and gives it to the delivery where that can take it now. */
 void outbox_add(struct outbox *outbox, struct chunk *chunk);
-/* Takes over what waits with "from" and is not on its way; with it, that it was accepted. */
-void outbox_take_waiting(struct outbox *outbox, struct outbox *from);
+/* Goes on for "before", which is done with: takes its counters, its spool, and what waits there or is on
+ * its way and has not arrived, in order. Where the language is another one, what is in the spool is lost;
+ * and not for a "before" without a spool, see outbox_take_counters(). */
+void outbox_take_over(struct outbox *outbox, struct outbox *before, bool is_same_language);
+/* Takes the counters of what is done with, also again when more is. */
+void outbox_take_counters(struct outbox *outbox, struct outbox *before);
+/* What waits is given up, as dropped_unreachable. */
+void outbox_give_up(struct outbox *outbox);
+bool outbox_has_spool(const struct outbox *outbox);
 /* The end of sending: what is on its way waits again, as far as the collector is not known to have it. */
 void outbox_give_back(struct outbox *outbox);
 /* Gives the delivery what waits, as far as it takes it now. */

@@ -586,13 +586,18 @@ int spool_open(const struct spool_options *options, struct spool **ret)
 	r = open_directory(spool);
 	if (r < 0) {
 		log_error("%s: cannot open the spool %s: %s", options->name, spool->path,
-			  r == -EBUSY ? "it is in use; an exporter with a spool changes with a "
-					"restart only"
-				      : strerror(-r));
+			  r == -EBUSY ? "it is in use" : strerror(-r));
 		return r;
 	}
 	*ret = steal_pointer(&spool);
 	return 0;
+}
+
+void spool_change(struct spool *spool, uint64_t max_bytes, uint64_t format)
+{
+	spool->max_bytes = max_bytes;
+	spool->told_format &= spool->format == format;
+	spool->format = format;
 }
 
 void spool_close(struct spool *spool)

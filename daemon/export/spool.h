@@ -31,6 +31,8 @@ struct spool_options {
 /* Opens DIRECTORY/NAME, which is made where it is not there. 0; -EBUSY: it is in use; another negative
  * errno. The reason is in the log. */
 int spool_open(const struct spool_options *options, struct spool **ret);
+/* For another exporter that goes on with it: another bound, and another format of what comes. */
+void spool_change(struct spool *spool, uint64_t max_bytes, uint64_t format);
 /* Accepts NULL. What is in it stays. */
 void spool_close(struct spool *spool);
 

@@ -24,6 +24,7 @@ struct transport_file {
 	const char *path, *log_name;
 	struct transport_rotation rotation;
 	bool is_regular;
+	bool is_mended;
 	uint64_t size;	    /* bytes, of a regular file */
 	uint64_t looked_ns; /* when it was last seen to have a name */
 };
@@ -136,28 +137,16 @@ static bool file_take_back(struct transport *transport, const void *bytes, size_
 	return end && found == length && memcmp(end, bytes, length) == 0 && cut_end(self, length);
 }
 
-static size_t file_find_sent(struct transport *transport, const void *bytes, size_t length)
-{
-	size_t found = 0;
-	cleanup_free uint8_t *end =
-		read_end((struct transport_file *)transport, length + 1, &found);
-
-	if (!end)
-		return 0;
-	for (size_t i = found > length; i < found; i++)
-		if ((i == 0 || end[i - 1] == '\n') && end[found - 1] == '\n' &&
-		    memcmp(end + i, bytes, found - i) == 0)
-			return found - i;
-	return 0;
-}
-
 /* A line that a crash or a full disk tore: the next one must not be glued to it. Ours begin with a brace,
- * and it was not sent; what somebody else began is ended. */
+ * and it was not sent; what somebody else began is ended. Not before the first record comes: until then
+ * the one that this one replaces may be at it. */
 static void mend_end(struct transport_file *self)
 {
 	size_t length = 0, begin, taken;
-	cleanup_free uint8_t *end = read_end(self, LONGEST_LINE, &length);
+	cleanup_free uint8_t *end = NULL;
 
+	self->is_mended = true;
+	end = read_end(self, LONGEST_LINE, &length);
 	if (!end || length == 0 || end[length - 1] == '\n')
 		return;
 	for (begin = length; begin > 0 && end[begin - 1] != '\n';)
@@ -167,6 +156,23 @@ static void mend_end(struct transport_file *self)
 			   self->log_name, self->path, length - begin);
 	else if (transport_write(self->head.fd, "\n", 1, &taken) == 0)
 		self->size += taken;
+}
+
+static size_t file_find_sent(struct transport *transport, const void *bytes, size_t length)
+{
+	struct transport_file *self = (struct transport_file *)transport;
+	cleanup_free uint8_t *end = NULL;
+	size_t found = 0;
+
+	mend_end(self);
+	end = read_end(self, length + 1, &found);
+	if (!end)
+		return 0;
+	for (size_t i = found > length; i < found; i++)
+		if ((i == 0 || end[i - 1] == '\n') && end[found - 1] == '\n' &&
+		    memcmp(end + i, bytes, found - i) == 0)
+			return found - i;
+	return 0;
 }
 
 static int file_reopen(struct transport *transport)
@@ -233,6 +239,8 @@ static void file_begin_message(struct transport *transport, size_t length)
 
 	if (!self->is_regular)
 		return;
+	if (!self->is_mended)
+		mend_end(self);
 	restore_removed(self);
 	if (self->rotation.size_bytes > 0 && self->size > 0 &&
 	    self->size + length > self->rotation.size_bytes)
@@ -284,7 +292,6 @@ int transport_file_open(const struct config_address *to, const char *log_name,
 					.rotation = *rotation,
 					.looked_ns = clock_now_ns()};
 	read_size(self);
-	mend_end(self);
 	*ret = &self->head;
 	return 0;
 }

@@ -61,6 +61,12 @@ void wire_writer_resend_templates(struct wire_writer *writer)
 	writer->must_resend = true;
 }
 
+void wire_writer_set_refresh(struct wire_writer *writer, uint64_t interval_ns, uint32_t packets)
+{
+	writer->options.template_interval_ns = interval_ns;
+	writer->options.template_packets = packets;
+}
+
 static size_t align(const struct wire_writer *writer, size_t length)
 {
 	size_t alignment = writer->format->alignment;

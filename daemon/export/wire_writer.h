@@ -70,6 +70,8 @@ void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now);
 /* Records in the message in work; none of them while it is told of. */
 uint32_t wire_writer_count_records(const struct wire_writer *writer);
 
+/* From now on: how often templates come again. */
+void wire_writer_set_refresh(struct wire_writer *writer, uint64_t interval_ns, uint32_t packets);
 /* The next message begins with all templates: the collector may have missed some. */
 void wire_writer_resend_templates(struct wire_writer *writer);
 /* For a connection that begins: finishes the message in work, then makes messages of all templates

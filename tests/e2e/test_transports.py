@@ -9,6 +9,8 @@ import signal
 import struct
 import subprocess
 
+import pytest
+
 from harness.namespaces import run
 from harness.waiting import wait_for
 
@@ -152,14 +154,15 @@ def test_many_faults_at_once(pair, daemon, tmp_path, cleanup):
     assert silent.process.poll() is None
 
 
-def test_sigusr1_opens_files_again(pair, daemon, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])
+def test_a_signal_opens_files_again(pair, daemon, tmp_path, number):
     probe, path, old = pair.probe, tmp_path / "flows.json", tmp_path / "flows.json.old"
     probed = daemon(probe, {"exporters": [
         {"name": "file", "type": "json", "to": f"file://{path}", "rotate_size": 0}]}, records=path)
     make_flows(probe, 20)
     probed.sync()
     path.rename(old)
-    probed.signal(signal.SIGUSR1)
+    probed.signal(number)
     wait_for(path.exists, "the file under its name again")
     first = len(old.read_bytes().splitlines())
     assert first >= 20

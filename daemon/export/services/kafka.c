@@ -44,6 +44,7 @@ enum {
 #define SHORTEST_WAIT_NS (500 * NS_PER_MS)
 #define LONGEST_WAIT_NS	 (60 * NS_PER_SEC)
 #define CLOSE_WAIT_NS	 (500 * NS_PER_MS)
+#define PURGE_WAIT_NS	 (100 * NS_PER_MS)
 
 enum fate { FATE_OPEN, FATE_GIVEN, FATE_SENT, FATE_REFUSED, FATE_TOO_LARGE, FATE_UNKNOWN };
 
@@ -558,7 +559,7 @@ static void return_flight(struct flight *flight)
 static void kafka_give_back(struct delivery *delivery)
 {
 	struct kafka *self = (struct kafka *)delivery;
-	uint64_t until_ns = clock_now_ns() + CLOSE_WAIT_NS, now_ns;
+	uint64_t until_ns = clock_now_ns() + PURGE_WAIT_NS, now_ns;
 
 	self->is_giving_back = true;
 	if (self->producer)
@@ -573,7 +574,7 @@ static void kafka_close(struct delivery *delivery)
 {
 	struct kafka *self = (struct kafka *)delivery;
 
-	close_producer(self, CLOSE_WAIT_NS);
+	close_producer(self, self->head.is_outlived ? 0 : CLOSE_WAIT_NS);
 	list_for_each_safe (node, &self->flights)
 		free(container_of(node, struct flight, node));
 	loop_source_free(self->readable);

@@ -314,14 +314,14 @@ static void *end_context(void *context)
 }
 
 /* Waits for what libzmq still has to send, but not for ever. */
-static void close_context(void *context)
+static void close_context(void *context, bool is_outlived)
 {
 	uint64_t until_ns = clock_now_ns() + CLOSE_WAIT_NS;
 	struct timespec until = {(time_t)(until_ns / NS_PER_SEC), (long)(until_ns % NS_PER_SEC)};
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, end_context, context) == 0 &&
-	    pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0)
+	    (is_outlived || pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) != 0))
 		pthread_detach(thread);
 }
 
@@ -334,7 +334,7 @@ static void zmq_close_delivery(struct delivery *delivery)
 	if (self->socket)
 		zmq_close(self->socket);
 	if (self->context)
-		close_context(self->context);
+		close_context(self->context, self->head.is_outlived);
 	buffer_fini(&self->json);
 	buffer_fini(&self->ports);
 	free(self);
