@@ -190,6 +190,17 @@ static void check_records(const struct config_exporter *exporter,
 				    "template procflow only");
 }
 
+/* The spool's directory is called as the exporter. A name that was made up follows the place in the file:
+ * another order there, and one collector would get what waits for another. */
+static void check_spool(const struct config_exporter *exporter,
+			const struct config_key_state *state, struct config_mistakes *mistakes)
+{
+	if (state->good && exporter->spool && *exporter->spool && !exporter->name)
+		config_mistakes_add(mistakes, state->value,
+				    "exporters.spool: it needs a name of the exporter (\"name: "
+				    "...\"), what waits there is kept under it");
+}
+
 int config_check_exporter(struct config_exporter *exporter,
 			  const struct config_key_state states[CONFIG_KEYS_MAX],
 			  struct config_mistakes *mistakes)
@@ -232,6 +243,7 @@ int config_check_exporter(struct config_exporter *exporter,
 	check_keys_of_transports(exporter, states, mistakes);
 	check_port(exporter, kind, to->value, mistakes);
 	check_tls(exporter, place, mistakes);
+	check_spool(exporter, find_state(states, "exporters", "spool"), mistakes);
 	config_check_service(exporter, states, mistakes);
 	return 0;
 }

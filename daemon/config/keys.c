@@ -321,7 +321,9 @@ const struct config_key config_keys[] = {
 	{EXPORTER_KEY(spool, "spool", PATH), .only_for = SPOOLED, .only_to = SPOOLED_TO,
 	 .example_text = "/var/lib/procflow/spool",
 	 .comment = "A directory: what is not sent yet stands on disk too, over a crash and a\n"
-		    "restart, and what does not fit the queue stands there only."},
+		    "restart, and what does not fit the queue stands there only. The exporter "
+		    "needs a\n"
+		    "\"name\"."},
 	{EXPORTER_KEY(spool_max_bytes, "spool_max", SIZE), .default_text = "1GiB", .least = "1MiB",
 	 .most = "1000000G", .only_for = SPOOLED, .only_to = SPOOLED_TO,
 	 .comment = "At most so much of it; then the oldest makes room, and is counted."},

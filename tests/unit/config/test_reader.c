@@ -114,13 +114,14 @@ static const struct bad_case value_cases[] = {
 	 "(expected trace, sock_diag, sysdig)\n"
 	 "      methods: [trace, sockdiag, trace]\n"
 	 "                       ^\n"
-	 "f:2:30: attribution.methods: \"trace\" stands here twice (expected trace, sock_diag, sysdig)\n"
+	 "f:2:30: attribution.methods: \"trace\" stands here twice (expected trace, sock_diag, "
+	 "sysdig)\n"
 	 "      methods: [trace, sockdiag, trace]\n"
 	 "                                 ^\n"},
-	{"attribution:\n  methods: []\n",
-	 "f:2:12: attribution.methods: an empty list is not enough (expected trace, sock_diag, sysdig)\n"
-	 "      methods: []\n"
-	 "               ^\n"},
+	{"attribution:\n  methods: []\n", "f:2:12: attribution.methods: an empty list is not "
+					  "enough (expected trace, sock_diag, sysdig)\n"
+					  "      methods: []\n"
+					  "               ^\n"},
 };
 
 static const struct bad_case structure_cases[] = {
@@ -301,17 +302,24 @@ static const struct bad_case exporter_cases[] = {
 	 "tls://HOST:PORT)\n"
 	 "      - {type: ipfix, to: 'stdout:'}\n"
 	 "                          ^\n"},
+	{"exporters:\n  - {type: json, to: 'tcp://a:5', spool: /s}\n",
+	 "f:2:42: exporters.spool: it needs a name of the exporter (\"name: ...\"), what waits "
+	 "there is "
+	 "kept under it\n"
+	 "      - {type: json, to: 'tcp://a:5', spool: /s}\n"
+	 "                                             ^\n"},
 	{"exporters:\n  - {type: json, to: 'tcp://a'}\n",
 	 "f:2:22: exporters.to: type json has no usual port: tcp://a:PORT\n"
 	 "      - {type: json, to: 'tcp://a'}\n"
 	 "                         ^\n"},
-	{"exporters:\n  - type: json\n    to: udp://a:5\n    spool: /s\n",
+	{"exporters:\n  - type: json\n    to: udp://a:5\n    spool: /s\n    name: b\n",
 	 "f:4:5: exporters.spool: means nothing for udp: (only for file://, tcp://, unix://, "
 	 "http://, "
 	 "https://, kafka://)\n"
 	 "        spool: /s\n"
 	 "        ^\n"},
-	{"exporters:\n  - type: ipfix\n    to: udp://a\n    spool: /s\n    ca_file: ca\n",
+	{"exporters:\n  - type: ipfix\n    to: udp://a\n    spool: /s\n    ca_file: ca\n    name: "
+	 "b\n",
 	 "f:4:5: exporters.spool: means nothing for type ipfix (only for json, elasticsearch, "
 	 "kafka)\n"
 	 "        spool: /s\n"
