@@ -67,6 +67,8 @@ struct delivery_ops {
 	bool has_sessions;
 	/* It can tell what the collector has, so that a spool makes sense. */
 	bool is_reliable;
+	/* Each chunk is a request: with a spool it is finished a little later than at once. */
+	bool has_requests;
 	/* A chunk is finished when it is as large or has so many records; 0: the usual bounds. */
 	uint32_t chunk_bytes, chunk_records;
 

@@ -26,7 +26,9 @@ enum {
 };
 
 #define HOLD_BACK_NS (200 * NS_PER_MS)
-#define LAST_WAIT_NS NS_PER_SEC
+/* With a spool: what is in no chunk yet would be lost with the daemon. */
+#define HOLD_BACK_REQUESTS_NS (50 * NS_PER_MS)
+#define LAST_WAIT_NS	      NS_PER_SEC
 
 struct exporter {
 	struct config_exporter *config; /* its own copy */
@@ -35,7 +37,8 @@ struct exporter {
 	struct outbox *outbox;
 	struct encoder *encoder;
 	struct exporter_counters *counters; /* the outbox's */
-	struct loop_source *timer;
+	struct loop_source *timer, *post;   /* post: with a spool */
+	uint64_t hold_back_ns;
 	bool is_armed;
 	bool is_handed_over; /* to another one */
 	uint64_t done_ns;    /* when it is retired: the latest end; 0: it is not */
@@ -153,13 +156,27 @@ static bool strip(void *userdata, struct chunk *chunk)
 	return encoder_strip(exporter->encoder, chunk);
 }
 
+static void send_now(struct exporter *exporter)
+{
+	encoder_finish(exporter->encoder);
+	outbox_send(exporter->outbox);
+}
+
 static void on_timer(void *userdata, unused uint64_t now_ns)
 {
 	struct exporter *exporter = userdata;
 
 	exporter->is_armed = false;
-	encoder_finish(exporter->encoder);
-	outbox_send(exporter->outbox);
+	send_now(exporter);
+}
+
+/* A turn's records are one chunk, which is on disk before the next turn. */
+static void on_turn_end(void *userdata, unused uint64_t now_ns)
+{
+	struct exporter *exporter = userdata;
+
+	if (encoder_count_unfinished(exporter->encoder) > 0)
+		send_now(exporter);
 }
 
 static uint64_t count_unfinished(void *userdata)
@@ -219,6 +236,20 @@ static int open_encoder(struct exporter *exporter)
 	return r;
 }
 
+static int choose_hold_back(struct exporter *exporter)
+{
+	bool has_requests = outbox_get_delivery(exporter->outbox)->ops->has_requests;
+
+	exporter->hold_back_ns = HOLD_BACK_NS;
+	if (!exporter->config->spool)
+		return 0;
+	if (has_requests) {
+		exporter->hold_back_ns = HOLD_BACK_REQUESTS_NS;
+		return 0;
+	}
+	return loop_add_post(exporter->context.loop, on_turn_end, exporter, &exporter->post);
+}
+
 int exporter_new(const struct config_exporter *config, const struct exporter_context *context,
 		 struct exporter **ret)
 {
@@ -245,6 +276,8 @@ int exporter_new_after(const struct exporter *before, const struct config_export
 	/* At once, for what the last run left. */
 	if (r == 0)
 		r = loop_add_timer(context->loop, 0, on_timer, exporter, &exporter->timer);
+	if (r == 0)
+		r = choose_hold_back(exporter);
 	if (r < 0)
 		return r;
 	*ret = steal_pointer(&exporter);
@@ -275,6 +308,7 @@ void exporter_free(struct exporter *exporter)
 		outbox_get_delivery(exporter->outbox)->is_outlived =
 			exporter->is_handed_over || exporter->done_ns > 0;
 	loop_source_free(exporter->timer);
+	loop_source_free(exporter->post);
 	encoder_free(steal_pointer(&exporter->encoder));
 	outbox_free(exporter->outbox);
 	chunk_pool_fini(&exporter->pool);
@@ -305,7 +339,7 @@ void exporter_export(struct exporter *exporter, const struct flow_record *record
 	if (exporter->is_armed || exporter->counters->waiting_records == 0)
 		return;
 	exporter->is_armed =
-		loop_source_set_time(exporter->timer, clock_now_ns() + HOLD_BACK_NS) == 0;
+		loop_source_set_time(exporter->timer, clock_now_ns() + exporter->hold_back_ns) == 0;
 }
 
 void exporter_flush(struct exporter *exporter)

@@ -527,6 +527,7 @@ static int elasticsearch_open(const struct delivery_options *options, struct del
 static const struct delivery_ops elasticsearch_ops = {
 	.wants_documents = true,
 	.is_reliable = true,
+	.has_requests = true,
 	.chunk_bytes = CHUNK_BYTES,
 	.chunk_records = CHUNK_RECORDS,
 	.open = elasticsearch_open,
