@@ -27,6 +27,19 @@ for _ in range(int(sys.argv[1])):
 """
 
 
+RECEIVER = """
+import socket, sys
+receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+receiver.bind(("127.0.0.1", int(sys.argv[1])))
+print("listening", flush=True)
+while True:
+    datagram = receiver.recv(65536)
+    assert datagram.count(b"\\n") == 1 and datagram.endswith(b"\\n")
+    sys.stdout.buffer.write(datagram)
+    sys.stdout.buffer.flush()
+"""
+
+
 def make_flows(namespace, count):
     namespace.run("/usr/bin/python3", "-c", FLOWS, count)
 
@@ -151,7 +164,34 @@ def test_many_faults_at_once(pair, daemon, tmp_path, cleanup):
         assert set(wanted[:-20]) <= set(received), collector.path
     received = identify(cut.lines())
     assert received == [one for one in wanted if one in set(received)], "nothing twice"
-    assert silent.process.poll() is None
+    assert 5 < len(received) <= now["cut"]["sent_records"], "a reset takes what was not read along"
+    # What its kernel acknowledged, and what ours still had at the end.
+    silent.process.stdin.close()
+    wait_for(lambda: len(silent.lines()) >= now["silent"]["sent_records"], "all that was sent")
+    received = identify(silent.lines())
+    assert received == [one for one in wanted if one in set(received)], "in order, nothing twice"
+    assert len(received) <= len(wanted) - now["silent"]["dropped_queue_full"]
+
+
+def test_json_over_udp(pair, daemon, tmp_path):
+    """A record is a datagram. Where nobody listens, the kernel is told so, and the next one tells us."""
+    probe, path = pair.probe, tmp_path / "all.json"
+    receiver = probe.popen("/usr/bin/python3", "-c", RECEIVER, 9601, stdout=subprocess.PIPE)
+    assert receiver.stdout.readline() == b"listening\n"
+    probed = daemon(probe, {"exporters": [
+        {"name": "file", "type": "json", "to": f"file://{path}"},
+        {"name": "udp", "type": "json", "to": "udp://127.0.0.1:9601"},
+        {"name": "refused", "type": "json", "to": "udp://127.0.0.1:9602"}]}, records=path)
+    make_flows(probe, 50)
+    probed.sync()
+    wait_sent(probed, "udp", "refused")
+    now = counters(probed)
+    assert now["refused"]["refused_messages"] > 0 and now["refused"]["sent_records"] >= 50, now
+    assert now["udp"]["refused_messages"] == 0 and now["udp"]["sent_messages"] >= 50, now
+    wanted = probed.stop()
+    received = [json.loads(receiver.stdout.readline()) for _ in wanted]
+    assert received == wanted
+    receiver.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGHUP])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """collector_main.py PORT FILE [LIMIT]: takes connections on 127.0.0.1:PORT, one after the other, and
-appends what comes to FILE. LIMIT 0: accepts and never reads; N: resets each connection after N bytes,
+appends what comes to FILE. LIMIT 0: accepts and reads only when its input ends; N: resets each connection after N bytes,
 in the middle of a message."""
 
 import socket
@@ -19,14 +19,14 @@ with open(path, "ab", buffering=0) as file:
     while True:
         peer, _ = listener.accept()
         left = limit
-        while limit != 0:
-            data = peer.recv(65536 if left is None else left)
-            file.write(data)
-            left = None if left is None else left - len(data)
-            if not data or left == 0:
-                break
         if limit == 0:
             sys.stdin.read()
-        if left == 0:
+        while True:
+            data = peer.recv(left or 65536)
+            file.write(data)
+            left = left - len(data) if left else left
+            if not data or (limit and left == 0):
+                break
+        if limit and left == 0:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         peer.close()

@@ -484,6 +484,107 @@ static void test_the_spool_sends_what_the_kernel_had_not(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static uint64_t wait_for_failures(struct fixture *fixture, uint64_t count)
+{
+	uint64_t begun_ns = clock_now_ns(), deadline_ns = begun_ns + DEADLINE_NS;
+
+	stop_listening(fixture);
+	open_exporter(fixture);
+	while (exporter_get_counters(fixture->exporter)->failed_connections < count) {
+		assert_true(clock_now_ns() < deadline_ns);
+		turn(fixture);
+	}
+	return clock_now_ns() - begun_ns;
+}
+
+/* RFC 7011 10.4.4: one attempt in the time that is set. */
+static void test_ipfix_tries_once_in_a_period(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->config.type = CONFIG_EXPORTER_IPFIX;
+	fixture->config.reconnect_ns = 300 * NS_PER_MS;
+	assert_true(wait_for_failures(fixture, 5) >= 4 * fixture->config.reconnect_ns);
+}
+
+/* A second, then two; each less by a quarter at most. */
+static void test_lines_back_off(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->config.reconnect_ns = 60 * NS_PER_SEC;
+	assert_true(wait_for_failures(fixture, 3) >= 3 * NS_PER_SEC / 4 * 3);
+}
+
+enum { MOST_TEMPLATES = 1024 };
+
+/* Every set of data has had its template. Returns how many templates there were. */
+static unsigned check_templates(const struct fixture *fixture)
+{
+	bool is_known[MOST_TEMPLATES] = {false};
+	unsigned count = 0;
+
+	for (size_t at = 0; at < fixture->length;) {
+		size_t end = at + u16_at(fixture, at + 2);
+
+		assert_int_equal(u16_at(fixture, at), 10);
+		assert_true(end <= fixture->length);
+		for (at += 16; at < end; at += u16_at(fixture, at + 2)) {
+			uint16_t id = u16_at(fixture, at);
+			size_t next = at + u16_at(fixture, at + 2);
+
+			if (id >= 256 && id < OPTIONS_DATA_FIRST_ID)
+				assert_true(is_known[id]);
+			for (size_t one = at + 4; id == 2 && one + 4 <= next; count++) {
+				uint16_t fields = u16_at(fixture, one + 2);
+
+				assert_in_range(u16_at(fixture, one), 256, MOST_TEMPLATES - 1);
+				is_known[u16_at(fixture, one)] = true;
+				for (one += 4; fields > 0; fields--)
+					one += u16_at(fixture, one) & 0x8000 ? 8 : 4;
+			}
+		}
+	}
+	return count;
+}
+
+static bool has_dropped_new_kinds(struct fixture *fixture)
+{
+	const struct exporter_counters *counters = exporter_get_counters(fixture->exporter);
+	unsigned kinds = counters->dropped_queue_full > 0 ? RECORDS_COUNT : 1;
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct flow_record record = records_make(i % kinds);
+
+		record.flow_id = ++fixture->exported;
+		exporter_export(fixture->exporter, &record);
+	}
+	return counters->dropped_queue_full > 2 * fixture->config.queue;
+}
+
+/* The queue overflows, and messages are thrown away that had templates in front of their records, which
+ * are not sent again on a connection. */
+static void test_templates_outlive_what_is_thrown_away(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct exporter_counters *counters;
+
+	fixture->config.type = CONFIG_EXPORTER_IPFIX;
+	fixture->config.queue = 1000;
+	fixture->reads = false;
+	open_exporter(fixture);
+	counters = exporter_get_counters(fixture->exporter);
+	run_until(fixture, is_connected);
+	run_until(fixture, has_dropped_new_kinds);
+	exporter_flush(fixture->exporter);
+	fixture->reads = true;
+	run_until(fixture, is_empty);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	assert_int_equal(counters->connections, 1);
+	assert_true(check_templates(fixture) >= RECORDS_COUNT - 2);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -497,6 +598,9 @@ int main(void)
 		with_fixture(test_the_spool_sends_what_the_kernel_had_not),
 		with_fixture(test_unix_socket),
 		with_fixture(test_ipfix_says_its_templates_again),
+		with_fixture(test_ipfix_tries_once_in_a_period),
+		with_fixture(test_lines_back_off),
+		with_fixture(test_templates_outlive_what_is_thrown_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -391,6 +391,33 @@ static void test_udp_sends_a_full_message_at_once(void **state)
 	close(fd);
 }
 
+/* A record each, as a line. */
+static void test_json_over_udp(void **state)
+{
+	struct fixture *fixture = *state;
+	char bytes[65536], wanted[64];
+	uint16_t port = 0;
+	int fd = open_collector(&port);
+
+	open_udp(fixture, CONFIG_EXPORTER_JSON, port);
+	export_many(fixture, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		ssize_t length = recv(fd, bytes, sizeof(bytes) - 1, 0);
+
+		assert_true(length > 2);
+		bytes[length] = '\0';
+		snprintf(wanted, sizeof(wanted), "\"FLOW_ID\":%u,", i);
+		assert_int_equal(bytes[0], '{');
+		assert_string_equal(bytes + length - 2, "}\n");
+		assert_ptr_equal(strchr(bytes, '\n'), bytes + length - 1);
+		assert_non_null(strstr(bytes, wanted));
+	}
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), 0), -1);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->sent_records, 3);
+	assert_int_equal(exporter_get_counters(fixture->exporter)->sent_messages, 3);
+	close(fd);
+}
+
 /* Nobody listens: all is survived and counted. A collector that comes gets the templates
  * within a second or so. */
 static void test_udp_without_a_collector(void **state)
@@ -736,6 +763,7 @@ int main(void)
 		with_fixture(test_text_goes_the_same_way),
 		with_fixture(test_udp_holds_a_message_back_until_its_time),
 		with_fixture(test_udp_sends_a_full_message_at_once),
+		with_fixture(test_json_over_udp),
 		with_fixture(test_udp_without_a_collector),
 		with_fixture(test_udp_name_that_does_not_resolve),
 		with_fixture(test_unknown_template),
