@@ -69,12 +69,11 @@ static const struct config_word log_targets[] = {{"auto", LOG_TARGET_AUTO},
 
 #define TO(name)    (1u << CONFIG_TRANSPORT_##name)
 #define CONNECTIONS (TO(TCP) | TO(TLS) | TO(UNIX))
-/* Where it is known what arrived, of records that mean the same after a restart: messages would need
- * their templates. */
+/* Where it is known what arrived. */
 #define SPOOLED                                                                                    \
-	(1u << CONFIG_EXPORTER_JSON | 1u << CONFIG_EXPORTER_ELASTICSEARCH |                        \
-	 1u << CONFIG_EXPORTER_KAFKA)
-#define SPOOLED_TO (TO(FILE) | TO(TCP) | TO(UNIX) | TO(HTTP) | TO(HTTPS) | TO(KAFKA))
+	(1u << CONFIG_EXPORTER_JSON | 1u << CONFIG_EXPORTER_IPFIX |                                \
+	 1u << CONFIG_EXPORTER_ELASTICSEARCH | 1u << CONFIG_EXPORTER_KAFKA)
+#define SPOOLED_TO (TO(FILE) | TO(TCP) | TO(TLS) | TO(UNIX) | TO(HTTP) | TO(HTTPS) | TO(KAFKA))
 #define FOR(name)  (1u << CONFIG_EXPORTER_##name)
 #define MESSAGES   (FOR(NETFLOW9) | FOR(IPFIX))
 #define DOCUMENTS  (FOR(JSON) | FOR(ELASTICSEARCH) | FOR(KAFKA))

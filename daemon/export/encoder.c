@@ -3,7 +3,6 @@
 #include "export/encoder.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/hash.h"
 #include "base/macros.h"
@@ -29,11 +28,7 @@ uint64_t encoder_find_format(const struct config_exporter *config, bool with_doc
 		return format;
 	case CONFIG_EXPORTER_NETFLOW9:
 	case CONFIG_EXPORTER_IPFIX:
-		format = hash_u64(format, config->biflow);
-		if (config->template_name)
-			format = hash_bytes(format, config->template_name,
-					    strlen(config->template_name));
-		return hash_u64(format, config->type + 1);
+		return encoder_messages_find_format(config);
 	default:
 		return hash_u64(format, config->type + 1);
 	}
@@ -113,4 +108,9 @@ void encoder_stamp(struct encoder *encoder, struct chunk *chunk, uint32_t sequen
 bool encoder_strip(struct encoder *encoder, struct chunk *chunk)
 {
 	return encoder->ops->strip && encoder->ops->strip(encoder, chunk);
+}
+
+bool encoder_restore(struct encoder *encoder, struct chunk *chunk)
+{
+	return !encoder->ops->restore || encoder->ops->restore(encoder, chunk);
 }

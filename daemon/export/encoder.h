@@ -44,6 +44,7 @@ struct encoder_ops {
 	void (*stamp)(struct encoder *encoder, struct chunk *chunk, uint32_t sequence);
 	bool (*strip)(struct encoder *encoder, struct chunk *chunk);
 	void (*adopt)(struct encoder *encoder);
+	bool (*restore)(struct encoder *encoder, struct chunk *chunk);
 };
 
 /* The head of each kind's own struct. */
@@ -82,6 +83,10 @@ void encoder_stamp(struct encoder *encoder, struct chunk *chunk, uint32_t sequen
  * templates. False where that is nothing. */
 bool encoder_strip(struct encoder *encoder, struct chunk *chunk);
 
+/* A chunk from the spool is to go out: makes it fit what this run says. False where that cannot be. */
+bool encoder_restore(struct encoder *encoder, struct chunk *chunk);
+
 /* The kinds. */
 int encoder_lines_new(const struct encoder_options *options, struct encoder **ret);
+uint64_t encoder_messages_find_format(const struct config_exporter *config);
 int encoder_messages_new(const struct encoder_options *options, struct encoder **ret);

@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
+#include "export/bytes.h"
 #include "export/encoder.h"
 #include "export/ipfix.h"
 #include "export/split.h"
@@ -22,7 +25,43 @@ struct encoder_messages {
 	struct wire_writer *writer;
 	bool lacks_templates, in_preamble;
 	uint64_t templates_resent_ns;
+	uint64_t run; /* of the program: ids of templates mean something in it only */
 };
+
+/* Behind the run's number in a chunk's documents, for the spool. */
+struct kept_template {
+	uint64_t signature, id;
+};
+
+static uint16_t read_u16(const uint8_t *at)
+{
+	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+/* The next set of flows or processes behind "at", or in front of everything with 0; 0: there is none. */
+static size_t find_data_set(const struct buffer *message, size_t at)
+{
+	at = at ? at + read_u16(message->bytes + at + 2) : IPFIX_HEADER_BYTES;
+	for (; at + 4 <= message->length; at += read_u16(message->bytes + at + 2)) {
+		uint16_t id = read_u16(message->bytes + at);
+
+		if (id >= TEMPLATE_FIRST_ID && id < OPTIONS_DATA_FIRST_ID)
+			return at;
+	}
+	return 0;
+}
+
+static void keep_templates(struct encoder_messages *self, struct chunk *chunk)
+{
+	buffer_add(&chunk->documents, &self->run, sizeof(self->run));
+	for (size_t at = 0; (at = find_data_set(&chunk->bytes, at)) != 0;) {
+		uint16_t id = read_u16(chunk->bytes.bytes + at);
+		struct kept_template kept = {
+			.signature = wire_writer_get_signature(self->writer, id), .id = id};
+
+		buffer_add(&chunk->documents, &kept, sizeof(kept));
+	}
+}
 
 static void on_message(void *userdata, const struct wire_message *message)
 {
@@ -32,7 +71,9 @@ static void on_message(void *userdata, const struct wire_message *message)
 
 	if (chunk)
 		buffer_add(&chunk->bytes, message->bytes, message->length);
-	if (!chunk || chunk->bytes.failed) {
+	if (chunk && !chunk->bytes.failed && options->config->spool)
+		keep_templates(self, chunk);
+	if (!chunk || chunk->bytes.failed || chunk->documents.failed) {
 		chunk_free(options->pool, chunk);
 		options->counters->dropped_no_memory += message->records;
 		self->lacks_templates = true;
@@ -181,20 +222,107 @@ static void messages_adopt(struct encoder *encoder)
 		wire_writer_resend_templates(self->writer);
 }
 
+/* What is about the exporter was of that run, and is left out; the sets stand in the order that they are
+ * kept in. Templates that are new here come in front. False, and nothing has changed, or memory ran out. */
+static bool renew(struct encoder_messages *self, const struct chunk *chunk, struct buffer *out,
+		  uint32_t *ret_templates)
+{
+	const struct kept_template *kept =
+		(const void *)(chunk->documents.bytes + sizeof(self->run));
+	size_t at = 0, set_at;
+
+	buffer_add(out, chunk->bytes.bytes, IPFIX_HEADER_BYTES);
+	for (; (at = find_data_set(&chunk->bytes, at)) != 0; kept++) {
+		size_t length = read_u16(chunk->bytes.bytes + at + 2), before = out->length;
+		uint16_t id;
+
+		if ((const uint8_t *)(kept + 1) > chunk->documents.bytes + chunk->documents.length)
+			return false;
+		buffer_add_u16(out, IPFIX_TEMPLATE_SET);
+		buffer_add_u16(out, 0);
+		id = wire_writer_announce(self->writer, kept->signature, out);
+		if (id == 0 || out->failed)
+			return false;
+		if (out->length == before + 4) {
+			out->length = before;
+		} else {
+			bytes_add_u16(out->bytes + before + 2, (uint16_t)(out->length - before));
+			++*ret_templates;
+		}
+		set_at = out->length;
+		buffer_add(out, chunk->bytes.bytes + at, length);
+		if (out->failed)
+			return false;
+		bytes_add_u16(out->bytes + set_at, id);
+	}
+	return out->length <= UINT16_MAX;
+}
+
+static bool messages_restore(struct encoder *encoder, struct chunk *chunk)
+{
+	struct encoder_messages *self = (struct encoder_messages *)encoder;
+	struct buffer out, old = chunk->bytes;
+	uint32_t templates = 0;
+
+	if (chunk->documents.length < sizeof(self->run))
+		return false;
+	if (memcmp(chunk->documents.bytes, &self->run, sizeof(self->run)) == 0)
+		return true;
+	buffer_init(&out);
+	if (!renew(self, chunk, &out, &templates)) {
+		wire_writer_resend_templates(self->writer); /* some may count as announced */
+		buffer_fini(&out);
+		return false;
+	}
+	bytes_add_u16(out.bytes + 2, (uint16_t)out.length);
+	chunk->bytes = out;
+	buffer_fini(&old);
+	chunk->templates = templates;
+	chunk->data_records = chunk->records;
+	return true;
+}
+
 static void messages_free(struct encoder *encoder)
 {
 	wire_writer_free(((struct encoder_messages *)encoder)->writer);
 	free(encoder);
 }
 
+static struct template_options choose_templates(const struct config_exporter *config)
+{
+	return (struct template_options){
+		.biflow = config->biflow,
+		.set = FIELD_SET_PROCFLOW,
+		.format =
+			config->type == CONFIG_EXPORTER_IPFIX ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9,
+	};
+}
+
+static uint64_t hash_fields(uint64_t seed, const struct template_options *options, uint64_t parts)
+{
+	struct template template;
+
+	template_init(&template, options, parts, TEMPLATE_FIRST_ID);
+	return hash_bytes(seed, template.fields, template.field_count * sizeof(template.fields[0]));
+}
+
+/* By all that the largest templates have, so that another version of the program finds out too. */
+uint64_t encoder_messages_find_format(const struct config_exporter *config)
+{
+	struct template_options options = choose_templates(config);
+	uint64_t format = hash_u64(config->biflow, options.format);
+
+	if (choose_fields(config->template_name, &options) < 0)
+		return 0; /* nothing is made with it */
+	format = hash_fields(format, &options, template_used_parts(&options));
+	return hash_fields(format, &options, template_used_process_parts(options.format));
+}
+
 static int open_writer(struct encoder_messages *self, const struct encoder_options *encoder_options)
 {
 	const struct config_exporter *config = encoder_options->config;
 	struct wire_options options = {
-		.template_options.biflow = config->biflow,
-		.template_options.set = FIELD_SET_PROCFLOW,
-		.template_options.format =
-			config->type == CONFIG_EXPORTER_IPFIX ? TEMPLATE_IPFIX : TEMPLATE_NETFLOW9,
+		.template_options = choose_templates(config),
 		.template_interval_ns = config->template_interval_ns,
 		.template_packets = config->template_packets,
 		.max_message_bytes = config->max_message_bytes,
@@ -221,6 +349,7 @@ int encoder_messages_new(const struct encoder_options *options, struct encoder *
 					       .stamp = messages_stamp,
 					       .strip = messages_strip,
 					       .adopt = messages_adopt,
+					       .restore = messages_restore,
 					       .free = messages_free};
 	struct encoder_messages *self = calloc(1, sizeof(*self));
 	int r;
@@ -228,6 +357,7 @@ int encoder_messages_new(const struct encoder_options *options, struct encoder *
 	if (!self)
 		return -ENOMEM;
 	self->head.ops = &ops;
+	self->run = hash_seed_new();
 	r = open_writer(self, options);
 	if (r < 0) {
 		free(self);

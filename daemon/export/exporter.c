@@ -170,6 +170,13 @@ static void on_timer(void *userdata, unused uint64_t now_ns)
 	send_now(exporter);
 }
 
+static bool restore(void *userdata, struct chunk *chunk)
+{
+	const struct exporter *exporter = userdata;
+
+	return encoder_restore(exporter->encoder, chunk);
+}
+
 /* A turn's records are one chunk, which is on disk before the next turn. */
 static void on_turn_end(void *userdata, unused uint64_t now_ns)
 {
@@ -197,6 +204,7 @@ static int open_outbox(struct exporter *exporter, const struct exporter *before)
 					 .on_gap = on_gap,
 					 .stamp = stamp,
 					 .strip = strip,
+					 .restore = restore,
 					 .userdata = exporter};
 	int r = outbox_new(&options, &exporter->outbox);
 

@@ -215,12 +215,18 @@ static int submit(struct outbox *outbox, struct chunk *chunk)
 /* The next chunk from disk, where there is one. */
 static struct chunk *load(struct outbox *outbox)
 {
+	const struct outbox_options *options = &outbox->options;
 	struct chunk *chunk = NULL;
 
-	if (!outbox->spool)
-		return NULL;
-	(void)spool_read(outbox->spool, outbox->options.pool, &chunk);
-	outbox->counters.dropped_spool += spool_take_lost(outbox->spool);
+	while (outbox->spool && spool_read(outbox->spool, options->pool, &chunk) == 0) {
+		if (!options->restore || options->restore(options->userdata, chunk))
+			break;
+		lose(outbox, chunk, chunk->records, &outbox->counters.dropped_spool);
+		chunk_free(options->pool, steal_pointer(&chunk));
+		update_done(outbox);
+	}
+	if (outbox->spool)
+		outbox->counters.dropped_spool += spool_take_lost(outbox->spool);
 	if (!chunk)
 		return NULL;
 	chunk->order = outbox->next_order++;
@@ -236,15 +242,28 @@ static struct chunk *next(struct outbox *outbox)
 	return chunk ? chunk : load(outbox);
 }
 
+static struct chunk *find_spooled(struct outbox *outbox)
+{
+	list_for_each (node, &outbox->waiting)
+		if (chunk_of(node)->spool_at != CHUNK_NOT_SPOOLED)
+			return chunk_of(node);
+	return load(outbox);
+}
+
 /* Room for one more in a spool that is full. False where all of it is on its way. */
 static bool drop_oldest(struct outbox *outbox)
 {
-	struct chunk *chunk = next(outbox);
+	struct chunk *chunk = find_spooled(outbox);
 
-	if (!chunk || chunk->spool_at == CHUNK_NOT_SPOOLED)
+	if (!chunk)
 		return false;
 	lose(outbox, chunk, chunk->records, &outbox->counters.dropped_spool);
-	discard(outbox, chunk);
+	if (!strip(outbox, chunk)) {
+		discard(outbox, chunk);
+		return true;
+	}
+	chunk->spool_at = CHUNK_NOT_SPOOLED;
+	update_done(outbox);
 	return true;
 }
 

@@ -20,6 +20,8 @@ struct outbox_options {
 	/* encoder_stamp() and encoder_strip(), for deliveries with sessions. May be NULL. */
 	void (*stamp)(void *userdata, struct chunk *chunk, uint32_t sequence);
 	bool (*strip)(void *userdata, struct chunk *chunk);
+	/* encoder_restore(), of chunks from the spool. May be NULL. */
+	bool (*restore)(void *userdata, struct chunk *chunk);
 	/* Records that are in no chunk yet. May be NULL. */
 	uint64_t (*count_unfinished)(void *userdata);
 	/* The collector may lack templates. May be NULL. */

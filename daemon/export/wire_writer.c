@@ -185,6 +185,30 @@ static bool add_template(struct wire_writer *writer, struct template *template)
 	return true;
 }
 
+uint64_t wire_writer_get_signature(const struct wire_writer *writer, uint16_t id)
+{
+	return writer->cache.items[id - TEMPLATE_FIRST_ID]->signature;
+}
+
+uint16_t wire_writer_announce(struct wire_writer *writer, uint64_t signature, struct buffer *out)
+{
+	struct template *template = template_cache_get(&writer->cache, signature);
+	size_t bound, before = out->length;
+	uint8_t *room;
+
+	if (!template || template->signature != signature)
+		return 0;
+	if (template->is_announced)
+		return template->id;
+	bound = writer->format->bound_template(template);
+	room = buffer_extend(out, bound);
+	if (!room)
+		return 0;
+	out->length = before + writer->format->encode_template(template, room);
+	template->is_announced = true;
+	return template->id;
+}
+
 static bool are_templates_due(const struct wire_writer *writer, const struct wire_now *now)
 {
 	const struct wire_options *options = &writer->options;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "export/options_data.h"
 #include "export/template.h"
 
@@ -69,6 +70,12 @@ void wire_writer_finish(struct wire_writer *writer, const struct wire_now *now);
 
 /* Records in the message in work; none of them while it is told of. */
 uint32_t wire_writer_count_records(const struct wire_writer *writer);
+
+/* For messages that outlive the program. The signature of the template with that id, in use; and the id of
+ * the template for a signature, 0 where there is none to be had: one that was not announced is from now
+ * on, and its template record is added to "out". */
+uint64_t wire_writer_get_signature(const struct wire_writer *writer, uint16_t id);
+uint16_t wire_writer_announce(struct wire_writer *writer, uint64_t signature, struct buffer *out);
 
 /* From now on: how often templates come again. */
 void wire_writer_set_refresh(struct wire_writer *writer, uint64_t interval_ns, uint32_t packets);

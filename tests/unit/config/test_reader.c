@@ -313,15 +313,17 @@ static const struct bad_case exporter_cases[] = {
 	 "      - {type: json, to: 'tcp://a'}\n"
 	 "                         ^\n"},
 	{"exporters:\n  - type: json\n    to: udp://a:5\n    spool: /s\n    name: b\n",
-	 "f:4:5: exporters.spool: means nothing for udp: (only for file://, tcp://, unix://, "
+	 "f:4:5: exporters.spool: means nothing for udp: (only for file://, tcp://, tls://, "
+	 "unix://, "
 	 "http://, "
 	 "https://, kafka://)\n"
 	 "        spool: /s\n"
 	 "        ^\n"},
-	{"exporters:\n  - type: ipfix\n    to: udp://a\n    spool: /s\n    ca_file: ca\n    name: "
+	{"exporters:\n  - type: netflow9\n    to: udp://a\n    spool: /s\n    ca_file: ca\n    "
+	 "name: "
 	 "b\n",
-	 "f:4:5: exporters.spool: means nothing for type ipfix (only for json, elasticsearch, "
-	 "kafka)\n"
+	 "f:4:5: exporters.spool: means nothing for type netflow9 (only for json, ipfix, "
+	 "elasticsearch, kafka)\n"
 	 "        spool: /s\n"
 	 "        ^\n"
 	 "f:5:5: exporters.ca_file: means nothing for udp: (only for tls://, https://)\n"

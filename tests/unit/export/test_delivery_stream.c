@@ -585,6 +585,122 @@ static void test_templates_outlive_what_is_thrown_away(void **state)
 	assert_true(check_templates(fixture) >= RECORDS_COUNT - 2);
 }
 
+/* A template as it was last announced, and what a record of it tells of its flow. */
+struct known_template {
+	const uint8_t *fields; /* of its record, NULL: it is not known */
+	uint16_t count;
+};
+
+static size_t step_over(const uint8_t *value, uint16_t width)
+{
+	if (width != 65535)
+		return width;
+	return value[0] < 255 ? 1 + (size_t)value[0] : 3 + (size_t)(value[1] << 8 | value[2]);
+}
+
+/* One record; *ret_flow is its FLOW_ID (148). Returns its length. */
+static size_t decode(const struct known_template *template, const uint8_t *record,
+		     uint64_t *ret_flow)
+{
+	const uint8_t *field = template->fields;
+	size_t length = 0;
+
+	*ret_flow = 0;
+	for (uint16_t i = 0; i < template->count; i++) {
+		uint16_t id = (uint16_t)(field[0] << 8 | field[1]);
+		uint16_t width = (uint16_t)(field[2] << 8 | field[3]);
+
+		for (uint16_t k = 0; id == 148 && k < width; k++)
+			*ret_flow = *ret_flow << 8 | record[length + k];
+		length += step_over(record + length, width);
+		field += id & 0x8000 ? 8 : 4;
+	}
+	return length;
+}
+
+/* Decodes all of a connection's flows, each exactly to the end of its set (RFC 7011 3.3.1). An id means one
+ * template (8.1). */
+static void check_flows(const struct fixture *fixture, uint64_t count)
+{
+	static struct known_template known[MOST_TEMPLATES];
+	uint64_t flow, last = 0;
+
+	for (size_t at = 0, end; at < fixture->length; at = end) {
+		end = at + u16_at(fixture, at + 2);
+		for (size_t set = at + 16; set < end; set += u16_at(fixture, set + 2)) {
+			size_t one = set + 4, next = set + u16_at(fixture, set + 2);
+			uint16_t id = u16_at(fixture, set);
+
+			for (; id == 2 && one < next;) {
+				struct known_template *template = &known[u16_at(fixture, one)];
+
+				struct known_template before = *template;
+				size_t begin = one + 4;
+
+				template->count = u16_at(fixture, one + 2);
+				template->fields = fixture->bytes + begin;
+				one = begin;
+				for (uint16_t i = 0; i < template->count; i++)
+					one += fixture->bytes[one] & 0x80 ? 8 : 4;
+				if (!before.fields)
+					continue;
+				assert_int_equal(before.count, template->count);
+				assert_memory_equal(before.fields, template->fields, one - begin);
+			}
+			for (; id >= 256 && id < OPTIONS_DATA_FIRST_ID && one < next;) {
+				assert_non_null(known[id].fields);
+				one += decode(&known[id], fixture->bytes + one, &flow);
+				assert_true(one <= next);
+				assert_int_equal(flow, ++last);
+			}
+		}
+	}
+	assert_int_equal(last, count);
+}
+
+static void export_kind(struct fixture *fixture, unsigned kind)
+{
+	struct flow_record record = records_make(kind);
+
+	record.flow_id = ++fixture->exported;
+	exporter_export(fixture->exporter, &record);
+}
+
+/* Two runs without a collector, then a third. The ids of templates are given out in another order in each. */
+static void test_ipfix_from_the_spool(void **state)
+{
+	struct fixture *fixture = *state;
+	char spool[] = "/tmp/procflow-stream-XXXXXX", command[64];
+	const struct exporter_counters *counters;
+
+	assert_non_null(mkdtemp(spool));
+	stop_listening(fixture);
+	fixture->config.type = CONFIG_EXPORTER_IPFIX;
+	fixture->config.spool = spool;
+	fixture->config.spool_max_bytes = 1 << 24;
+	fixture->config.queue = 20;
+	for (unsigned run = 0; run < 3; run++) {
+		open_exporter(fixture);
+		counters = exporter_get_counters(fixture->exporter);
+		assert_int_equal(counters->recovered_records, run * 50);
+		for (unsigned i = 0; i < 50; i++)
+			export_kind(fixture, (i * (run + 1) + run * 2) % RECORDS_COUNT);
+		exporter_flush(fixture->exporter);
+		check_sum(fixture);
+		if (run == 2)
+			break;
+		exporter_free(fixture->exporter);
+	}
+	listen_again(fixture);
+	run_until(fixture, is_empty);
+	while (fixture->length < counters->sent_bytes)
+		turn(fixture);
+	assert_int_equal(counters->sent_records, 150);
+	check_flows(fixture, 150);
+	snprintf(command, sizeof(command), "rm -r %s", spool);
+	assert_int_equal(system(command), 0);
+}
+
 #define with_fixture(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -601,6 +717,7 @@ int main(void)
 		with_fixture(test_ipfix_tries_once_in_a_period),
 		with_fixture(test_lines_back_off),
 		with_fixture(test_templates_outlive_what_is_thrown_away),
+		with_fixture(test_ipfix_from_the_spool),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
