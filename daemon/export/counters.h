@@ -22,7 +22,7 @@ struct exporter_counters {
 	uint64_t dropped_too_large;   /* did not fit a message */
 	uint64_t dropped_refused;     /* the collector answered that it will never take it */
 	uint64_t dropped_no_memory;
-	uint64_t dropped_spool;	   /* the spool was full, torn, or of another template */
+	uint64_t dropped_spool;	   /* the spool was full, damaged, or of another language */
 	uint64_t refused_messages; /* datagrams that nobody took (ICMP); they count as sent */
 	uint64_t templates_sent;
 	/* Sent with fewer fields, because there are too many combinations of known fields. */
