@@ -132,6 +132,9 @@ static struct watch *add_watch(struct elastic_http *http, curl_socket_t fd, uint
 	return watch;
 }
 
+/* Never an error, which would end all requests of libcurl's for good: at the end of the program the loop
+ * takes nothing any more, and elastic_http_run() does without it; and a request without a watch ends by
+ * its timeout. */
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data)
 {
 	uint32_t events =
@@ -146,8 +149,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, voi
 		return 0;
 	}
 	if (watch)
-		return loop_source_set_events(watch->source, events) < 0 ? -1 : 0;
-	return add_watch(http, fd, events) ? 0 : -1;
+		(void)loop_source_set_events(watch->source, events);
+	else
+		(void)add_watch(http, fd, events);
+	return 0;
 }
 
 static int on_timeout(CURLM *multi, long timeout_ms, void *userdata)
@@ -157,7 +162,8 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *userdata)
 		timeout_ms < 0 ? UINT64_MAX : clock_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 
 	(void)multi;
-	return loop_source_set_time(http->timer, when_ns) < 0 ? -1 : 0;
+	(void)loop_source_set_time(http->timer, when_ns);
+	return 0;
 }
 
 int elastic_http_new(const struct elastic_http_options *options, struct elastic_http **ret)
