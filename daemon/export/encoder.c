@@ -55,6 +55,7 @@ bool encoder_is_interchangeable(const struct encoder *a, const struct encoder *b
 		       encoder_find_format(other->config, other->with_documents) &&
 	       one->has_sessions == other->has_sessions &&
 	       one->config->max_message_bytes == other->config->max_message_bytes &&
+	       one->config->observation_domain == other->config->observation_domain &&
 	       (one->config->to.transport == CONFIG_TRANSPORT_UDP) ==
 		       (other->config->to.transport == CONFIG_TRANSPORT_UDP);
 }

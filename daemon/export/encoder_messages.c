@@ -45,7 +45,8 @@ static size_t find_data_set(const struct buffer *message, size_t at)
 	for (; at + 4 <= message->length; at += read_u16(message->bytes + at + 2)) {
 		uint16_t id = read_u16(message->bytes + at);
 
-		if (id >= TEMPLATE_FIRST_ID && id < OPTIONS_DATA_FIRST_ID)
+		if (id >= TEMPLATE_FIRST_ID && (id < TEMPLATE_OPTIONS_ID ||
+						id >= TEMPLATE_OPTIONS_ID + TEMPLATE_OPTIONS_COUNT))
 			return at;
 	}
 	return 0;
@@ -275,6 +276,7 @@ static bool messages_restore(struct encoder *encoder, struct chunk *chunk)
 		return false;
 	}
 	bytes_add_u16(out.bytes + 2, (uint16_t)out.length);
+	bytes_add_u32(out.bytes + 12, encoder->options.config->observation_domain);
 	chunk->bytes = out;
 	buffer_fini(&old);
 	chunk->templates = templates;

@@ -187,7 +187,12 @@ static bool add_template(struct wire_writer *writer, struct template *template)
 
 uint64_t wire_writer_get_signature(const struct wire_writer *writer, uint16_t id)
 {
-	return writer->cache.items[id - TEMPLATE_FIRST_ID]->signature;
+	const struct template_cache *cache = &writer->cache;
+	size_t i = 0;
+
+	while (i + 1 < cache->count && cache->items[i]->id != id)
+		i++;
+	return cache->items[i]->signature;
 }
 
 uint16_t wire_writer_announce(struct wire_writer *writer, uint64_t signature, struct buffer *out)

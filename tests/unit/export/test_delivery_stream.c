@@ -398,7 +398,7 @@ static unsigned look_at_sets(const struct fixture *fixture, size_t message, unsi
 	for (size_t at = message + 16; at < end; at += u16_at(fixture, at + 2)) {
 		if (u16_at(fixture, at) == 2)
 			seen |= 1;
-		if (u16_at(fixture, at) >= 256 && u16_at(fixture, at) < OPTIONS_DATA_FIRST_ID) {
+		if (u16_at(fixture, at) >= 256 && u16_at(fixture, at) < TEMPLATE_OPTIONS_ID) {
 			assert_true(seen & 1);
 			seen |= 2;
 		}
@@ -533,7 +533,7 @@ static unsigned check_templates(const struct fixture *fixture)
 			uint16_t id = u16_at(fixture, at);
 			size_t next = at + u16_at(fixture, at + 2);
 
-			if (id >= 256 && id < OPTIONS_DATA_FIRST_ID)
+			if (id >= 256 && id < TEMPLATE_OPTIONS_ID)
 				assert_true(is_known[id]);
 			for (size_t one = at + 4; id == 2 && one + 4 <= next; count++) {
 				uint16_t fields = u16_at(fixture, one + 2);
@@ -647,7 +647,7 @@ static void check_flows(const struct fixture *fixture, uint64_t count)
 				assert_int_equal(before.count, template->count);
 				assert_memory_equal(before.fields, template->fields, one - begin);
 			}
-			for (; id >= 256 && id < OPTIONS_DATA_FIRST_ID && one < next;) {
+			for (; id >= 256 && id < TEMPLATE_OPTIONS_ID && one < next;) {
 				assert_non_null(known[id].fields);
 				one += decode(&known[id], fixture->bytes + one, &flow);
 				assert_true(one <= next);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "export/exporter_set.h"
-#include "export/options_data.h"
+#include "export/template.h"
 
 enum { MOST_CONNECTIONS = 4, MOST_BYTES = 16 << 20, FLOWS = 3000 };
 
@@ -271,7 +271,7 @@ static unsigned check_messages(const struct connection_log *connection, bool may
 			assert_int_equal(u16_at(at + 8) << 16 | u16_at(at + 10), 0);
 		for (at += 16; at < end; at += u16_at(at + 2)) {
 			has_templates |= u16_at(at) == 2;
-			if (u16_at(at) >= 256 && u16_at(at) < OPTIONS_DATA_FIRST_ID) {
+			if (u16_at(at) >= 256 && u16_at(at) < TEMPLATE_OPTIONS_ID) {
 				assert_true(has_templates);
 				sets++;
 			}
