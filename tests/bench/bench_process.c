@@ -2,7 +2,8 @@
 
 /* What following processes costs: a sample, with and without I/O wait, a descriptor reopened, and
  * the first look at a process; then the whole schedule in real time, in the daemon's own loop, as it
- * is with 1,000 and with 10,000 processes that have open flows. CPU time of this process. */
+ * is with 1,000 and with 10,000 processes that have open flows: one in ten of them runs between two samples,
+ * and each of them. CPU time of this process. */
 
 #include <fcntl.h>
 #include <poll.h>
@@ -45,7 +46,7 @@ static void print(const char *what, uint64_t begin_ns, unsigned count)
 	printf("%-52s %7.2f us\n", what, (double)(read_cpu_ns() - begin_ns) / 1e3 / count);
 }
 
-static void start_processes(pid_t *pids, int count)
+static void start_processes(pid_t *pids, int count, int one_active_of)
 {
 	for (int i = 0; i < count; i++) {
 		pids[i] = fork();
@@ -57,7 +58,7 @@ static void start_processes(pid_t *pids, int count)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			alarm(120);
 			for (;;)
-				poll(NULL, 0, i % ONE_ACTIVE_OF == 0 ? 500 : -1);
+				poll(NULL, 0, i % one_active_of == 0 ? 500 : -1);
 		}
 	}
 }
@@ -171,7 +172,8 @@ static void run_schedule(struct schedule *schedule)
 }
 
 /* After a first interval, in which the processes are looked at. */
-static void measure_schedule(int proc_fd, const pid_t *pids, int count, bool delay_accounting)
+static void measure_schedule(int proc_fd, const pid_t *pids, int count, const char *what,
+			     bool delay_accounting)
 {
 	struct process **processes = calloc((size_t)count, sizeof(struct process *));
 	struct schedule schedule = {.table = open_table(proc_fd, delay_accounting)};
@@ -185,9 +187,10 @@ static void measure_schedule(int proc_fd, const pid_t *pids, int count, bool del
 			schedule.table, (struct process_id){.pid = pids[i]}, clock_now_ns());
 	run_schedule(&schedule);
 	seconds = (double)(clock_now_ns() - schedule.begin_ns) / 1e9;
-	printf("%6d processes every second%s: %.2f %% of one CPU; %.0f samples and %.0f wake-ups a "
+	printf("%6d processes, %s, every second%s: %.2f %% of one CPU; %.0f samples and %.0f "
+	       "wake-ups a "
 	       "second; %llu descriptors closed\n",
-	       count, delay_accounting ? ", with I/O wait" : "",
+	       count, what, delay_accounting ? ", with I/O wait" : "",
 	       (double)(read_cpu_ns() - schedule.begin_cpu_ns) / 1e7 / seconds,
 	       (double)(schedule.counters->samples - schedule.begin_samples) / seconds,
 	       schedule.wakeups / seconds,
@@ -257,6 +260,7 @@ static void measure_packages(void)
 
 int main(void)
 {
+	static const char some[] = "one in ten at work", all[] = "all at work";
 	static pid_t pids[MANY_PROCESSES];
 	struct rlimit limit;
 	int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -266,11 +270,11 @@ int main(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	measure_history();
 	measure_packages();
-	start_processes(pids, PROCESSES);
+	start_processes(pids, PROCESSES, ONE_ACTIVE_OF);
 	measure(proc_fd, pids, false);
 	measure(proc_fd, pids, true);
-	measure_schedule(proc_fd, pids, PROCESSES, false);
-	measure_schedule(proc_fd, pids, PROCESSES, true);
+	measure_schedule(proc_fd, pids, PROCESSES, some, false);
+	measure_schedule(proc_fd, pids, PROCESSES, some, true);
 	limit.rlim_cur = 256;
 	setrlimit(RLIMIT_NOFILE, &limit);
 	printf("with 128 descriptors to keep:\n");
@@ -278,9 +282,17 @@ int main(void)
 	end_processes(pids, PROCESSES);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	start_processes(pids, MANY_PROCESSES);
-	measure_schedule(proc_fd, pids, MANY_PROCESSES, false);
-	measure_schedule(proc_fd, pids, MANY_PROCESSES, true);
+	start_processes(pids, PROCESSES, 1);
+	measure_schedule(proc_fd, pids, PROCESSES, all, false);
+	measure_schedule(proc_fd, pids, PROCESSES, all, true);
+	end_processes(pids, PROCESSES);
+	start_processes(pids, MANY_PROCESSES, ONE_ACTIVE_OF);
+	measure_schedule(proc_fd, pids, MANY_PROCESSES, some, false);
+	measure_schedule(proc_fd, pids, MANY_PROCESSES, some, true);
+	end_processes(pids, MANY_PROCESSES);
+	start_processes(pids, MANY_PROCESSES, 1);
+	measure_schedule(proc_fd, pids, MANY_PROCESSES, all, false);
+	measure_schedule(proc_fd, pids, MANY_PROCESSES, all, true);
 	end_processes(pids, MANY_PROCESSES);
 	return 0;
 }
