@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "config/options.h"
 #include "config/values.h"
 #include "flow/field.h"
@@ -191,6 +192,12 @@ static int assign_text(const struct assignment *assignment, const struct config_
 
 static int assign_path(const struct assignment *assignment, const struct config_node *node)
 {
+	char **member = assignment->member;
+
+	if (node->text[0] == '\0') {
+		free(steal_pointer(member));
+		return 0;
+	}
 	if (node->text[0] != '/')
 		return refuse(assignment, node, "is not an absolute path");
 	return assign_text(assignment, node);

@@ -20,7 +20,7 @@ enum config_key_type {
 	CONFIG_KEY_NETWORKS,  /* struct config_prefixes: a list */
 	CONFIG_KEY_TEXT,      /* char *: one of "words" where there are any */
 	CONFIG_KEY_ADDRESS,   /* struct config_address */
-	CONFIG_KEY_PATH,      /* char *, absolute */
+	CONFIG_KEY_PATH,      /* char *, absolute; "" is none */
 	CONFIG_KEY_TEMPLATE,  /* char *: one of "words", or names of fields as "%NAME %NAME" */
 	CONFIG_KEY_OPTIONS,   /* struct config_options: a mapping */
 	CONFIG_KEY_LISTEN,    /* struct config_listen */

@@ -323,7 +323,7 @@ static bool others_write(const struct stat *status)
 }
 
 /* Whoever writes the configuration chooses what the daemon writes where, and starts (sysdig.command). What is
- * no regular file ("-c /dev/null", a pipe) was chosen by whoever starts it. */
+ * no regular file ("-c /dev/null") was chosen by whoever starts it. */
 static int check_writers(int fd, const char *path)
 {
 	cleanup_free char *copy = strdup(path);
@@ -345,11 +345,15 @@ static int check_writers(int fd, const char *path)
 
 static int read_whole(const char *path, struct buffer *out)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* Nobody may ever write to a FIFO, and what waits for it is the start of the service. */
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
 	int r;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &status) < 0)
 		return -errno;
+	if (S_ISFIFO(status.st_mode))
+		return -ESPIPE;
 	r = check_writers(fd, path);
 	return r != 0 ? r : read_bytes(fd, out);
 }
@@ -364,6 +368,8 @@ static void tell_file(const char *path, int error, struct buffer *mistakes_text)
 		config_mistakes_add(&mistakes, whole, "no such file");
 	else if (error == -EISDIR)
 		config_mistakes_add(&mistakes, whole, "is a directory, not a file");
+	else if (error == -ESPIPE)
+		config_mistakes_add(&mistakes, whole, "is a pipe, not a file");
 	else if (error == -EFBIG)
 		config_mistakes_add(&mistakes, whole,
 				    "is larger than 1 MiB: this is no configuration of procflow");

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/macros.h"
+#include "config/keys.h"
 #include "config/reader.h"
 #include "runtime/log.h"
 
@@ -191,6 +192,45 @@ static void test_shown_exporter_is_right_too(unused void **state)
 	buffer_fini(&example);
 }
 
+/* Word for word, but for "spool" of ipfix. */
+static void test_example_of_the_design_is_right(unused void **state)
+{
+	struct config *config = NULL;
+	struct buffer mistakes;
+
+	buffer_init(&mistakes);
+	if (config_read_file("user_interface.yaml", true, &config, &mistakes) != 0)
+		fail_msg("%.*s", (int)mistakes.length, (const char *)mistakes.bytes);
+	assert_default_sections(config);
+	assert_null(config->sysdig.capture);
+	assert_int_equal(config->exporter_count, 5);
+	assert_message_defaults(&config->exporters[0]);
+	assert_int_equal(config->exporters[3].type, CONFIG_EXPORTER_ELASTICSEARCH);
+	assert_null(config->exporters[3].ca_file);
+	assert_string_equal(config->exporters[3].password_file, "/etc/procflow/es.password");
+	config_free(config);
+	buffer_fini(&mistakes);
+}
+
+/* In one exporter at least, if only as a comment. */
+static void test_every_key_is_shown(unused void **state)
+{
+	struct buffer example;
+
+	buffer_init(&example);
+	config_write_example(&example);
+	buffer_add_byte(&example, '\0');
+	for (size_t i = 0; i < config_key_count; i++) {
+		char key[64];
+
+		snprintf(key, sizeof(key), " %s: ", config_keys[i].name);
+		if (!strstr((const char *)example.bytes, key))
+			fail_msg("%s.%s is not in the example", config_keys[i].section,
+				 config_keys[i].name);
+	}
+	buffer_fini(&example);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +239,8 @@ int main(void)
 		cmocka_unit_test(test_shipped_file_is_what_the_table_writes),
 		cmocka_unit_test(test_shipped_file_gives_the_defaults),
 		cmocka_unit_test(test_shown_exporter_is_right_too),
+		cmocka_unit_test(test_example_of_the_design_is_right),
+		cmocka_unit_test(test_every_key_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
