@@ -138,12 +138,13 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret)
 static int read_config(const struct arguments *arguments, struct config **ret)
 {
 	const char *path = arguments->config_path ? arguments->config_path : DEFAULT_CONFIG;
+	bool has_services = arguments->test || !arguments->output; /* -o takes their place */
 	struct buffer mistakes;
 	int r;
 
 	buffer_init(&mistakes);
 	r = config_read_file(path, arguments->config_path != NULL, ret, &mistakes);
-	if (r == 0 && service_check_configuration(*ret, path, &mistakes) < 0) {
+	if (r == 0 && has_services && service_check_configuration(*ret, path, &mistakes) < 0) {
 		config_free(steal_pointer(ret));
 		r = -EINVAL;
 	}

@@ -2,6 +2,7 @@
 """procflowd's options, what they print, and its exit statuses."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -70,6 +71,19 @@ def test_t_tells_every_mistake_in_one_run(tmp_path):
     assert caret.index("^") == said.splitlines()[said.splitlines().index(caret) - 1].index("60x")
     assert re.search(rf"^{re.escape(str(path))}:3:3: .*idle_timeout", said, re.MULTILINE)
     assert f"{path}:4:" in said and f"{path}:7:" in said
+
+
+def test_t_accepts_what_the_design_shows(tmp_path):
+    shown = pathlib.Path(__file__).resolve().parents[1] / "unit" / "config" / "user_interface.yaml"
+    result = run_procflowd("-t", "-c", shown)
+    assert result.returncode == 0, result
+
+
+def test_t_does_not_wait_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    result = run_procflowd("-t", "-c", tmp_path / "pipe")
+    assert result.returncode == 1
+    assert result.stderr == f"{tmp_path}/pipe: is a pipe, not a file\n"
 
 
 BAD_FILES = {
@@ -161,6 +175,16 @@ def test_o_json_to_a_pipe(pair, agent, daemon):
     record = json.loads(line)
     assert record["L4_SRC_PORT"] == local["port"] and record["SRC_PROC_PID"] == client.pid
     assert not probed.records_path.exists(), "-o ignores the configured exporters"
+
+
+def test_o_has_no_use_for_services(pair, daemon):
+    """An exporter that cannot be, for its service knows no such option, is ignored like the others."""
+    probed = daemon(pair.probe, {"exporters": [
+        {"type": "kafka", "to": "kafka://127.0.0.1:1", "topic": "t", "options": "{no.such: 1}"}]},
+        arguments=("-o", "json"))
+    probed.sync()
+    probed.stop()
+    assert run_procflowd("-t", "-c", probed.config_path).returncode == 1
 
 
 def test_o_text_to_a_pipe(pair, agent, daemon):
