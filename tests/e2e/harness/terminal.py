@@ -36,7 +36,7 @@ class Terminal:
     def read(self):
         """All that was written so far."""
         try:
-            while piece := os.read(self.master, 65536):
+            while self.master >= 0 and (piece := os.read(self.master, 65536)):
                 self.text += piece.decode(errors="replace")
         except (BlockingIOError, OSError):  # nothing more now; or nobody holds the other end
             pass
@@ -67,8 +67,14 @@ class Terminal:
         return self.process.returncode
 
     def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
+        """At the end of a test; what it changed on the machine is put back if it can be."""
+        try:
+            if self.process.poll() is None:
+                self.process.terminate()
+                self.wait_exit()
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+            self.process.wait()
         if self.master >= 0:
             os.close(self.master)
