@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # What tools/run and tools/test install and build, and how. To be sourced, with $top set to the tree.
 #
-# One row a need: who needs it (build; test; extra: a test that lacks it skips by name; deb, rpm:
-# tools/package; vm: the kernels under qemu, which need a Debian host), the package
+# One row a need: who needs it (build; test; judge: third parties that the tests are about, needed on Debian
+# and Ubuntu, elsewhere like extra; extra: a test that lacks it skips by name; deb, rpm: tools/package; vm: the kernels under qemu, which need a Debian host), the package
 # on Debian and Ubuntu, the package on Fedora and RHEL ("-": comes with another one).
 packages_table='
 build  gcc                           gcc
@@ -45,20 +45,20 @@ test   curl                          curl
 test   strace                        strace
 test   util-linux                    util-linux
 extra  mandoc                        mandoc
-extra  nginx-light                   nginx-core
-extra  kcat                          kcat
-extra  libfixbuf-tools               -
-extra  nfdump                        nfdump
+judge  nginx-light                   nginx-core
+judge  kcat                          kcat
+judge  libfixbuf-tools               -
+judge  nfdump                        nfdump
 extra  openssl                       openssl
-extra  sysdig                        sysdig
+judge  sysdig                        sysdig
 extra  systemd                       systemd
 extra  python3-prometheus-client     python3-prometheus_client
-extra  pmacct                        pmacct
-extra  python3-zmq                   python3-zmq
+judge  pmacct                        pmacct
+judge  python3-zmq                   python3-zmq
 extra  python3-yaml                  python3-pyyaml
-extra  tshark                        wireshark-cli
-extra  ulogd2                        ulogd
-extra  ulogd2-json                   -
+judge  tshark                        wireshark-cli
+judge  ulogd2                        ulogd
+judge  ulogd2-json                   -
 deb    debhelper                     -
 deb    dpkg-dev                      -
 deb    fakeroot                      -
@@ -141,19 +141,23 @@ package_is_installed()
 }
 
 # packages_install KIND...: what is missing, after saying so. Fails when a needed one cannot be had;
-# one of kind "extra" that cannot is only told.
+# one that is only good to have and cannot is told.
 packages_install()
 {
-	local family needed extra=
-	local kinds=" $* "
+	local family needed extra kind needed_kinds=() optional_kinds=() optional=' extra '
 	family=$(packages_family)
 	[ "$family" != unknown ] ||
 		die 3 "neither apt-get nor dnf is here; packages needed: see tools/packages.sh"
-	if [[ "$kinds" == *" extra "* ]]; then
-		extra=$(packages_missing "$family" extra)
-	fi
-	# shellcheck disable=SC2086
-	needed=$(packages_missing "$family" ${kinds/ extra / })
+	[ "$family" = apt ] || optional+='judge '
+	for kind in "$@"; do
+		if [[ "$optional" == *" $kind "* ]]; then
+			optional_kinds+=("$kind")
+		else
+			needed_kinds+=("$kind")
+		fi
+	done
+	needed=$(packages_missing "$family" "${needed_kinds[@]}")
+	extra=$(packages_missing "$family" "${optional_kinds[@]}")
 	if [ -z "$needed$extra" ]; then
 		say "all packages are there"
 		return 0
