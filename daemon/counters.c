@@ -305,6 +305,7 @@ static const struct statistic rows[] = {
 	PROCESSES(acquired, COUNTER, "Processes that were looked at."),
 	PROCESSES(vanished, COUNTER, "... that were gone by then."),
 	PROCESSES(traced, COUNTER, "... of which the records of trace told all the same."),
+	PROCESSES(without_procps, COUNTER, "Processes that the procps library failed to find."),
 	PROCESSES(samples, COUNTER, "Samples of processes."),
 	PROCESSES(sample_errors, LOSS, "Samples that failed."),
 	PROCESSES(samples_shared, COUNTER, "Samples that served several flows."),

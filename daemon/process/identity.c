@@ -186,6 +186,7 @@ int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_st
 
 	if (r == 0 && seen.start_ticks != stat->start_ticks)
 		return -ESRCH;
+	ret->without_procps = r < 0;
 	if (r == 0)
 		ret->uid = seen.uid;
 	else /* the library does not tell why it found nothing */

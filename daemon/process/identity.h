@@ -27,6 +27,7 @@ struct identity_facts {
 	bool has_parent, has_parent_name, has_parent_uid, has_parent_executable;
 	bool has_executable, executable_deleted, has_command_line;
 	bool lacks_uid;
+	bool without_procps; /* the library did not tell the user, a plain file did */
 	/* The path leads to the executable here too: not so in another's mount namespace. */
 	bool executable_is_hosts, parent_executable_is_hosts;
 };

@@ -312,6 +312,7 @@ static struct process *read_new(struct process_table *table, struct process_id i
 	while ((r == -EMFILE || r == -ENFILE) && sampler_make_room(&table->sampler));
 	if (r < 0)
 		return NULL;
+	table->counters.without_procps += table->sampler.proc_is_ours && facts.without_procps;
 	facts.has_command_line = false;
 	if (table->options.command_line)
 		identity_read_command_line(process_fd, &facts);

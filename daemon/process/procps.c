@@ -8,12 +8,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/macros.h"
 
 #ifdef HAVE_LIBPROC2
 
 #include <libproc2/pids.h>
-
-#include "base/macros.h"
 
 struct procps {
 	struct pids_info *pids;
@@ -93,8 +92,7 @@ void procps_close(struct procps *procps)
 	free(procps);
 }
 
-int procps_read(struct procps *procps __attribute__((unused)), pid_t pid,
-		struct procps_identity *ret)
+int procps_read(unused struct procps *procps, pid_t pid, struct procps_identity *ret)
 {
 	pid_t wanted[] = {pid, 0};
 	PROCTAB *table = openproc(PROC_FILLSTAT | PROC_FILLSTATUS | PROC_PID, wanted);
