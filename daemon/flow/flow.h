@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* A flow in the table. Plain; owned by the flow table. 272 bytes, and up to 24 for its place in
+/* A flow in the table. Plain; owned by the flow table. 256 bytes, and up to 24 for its place in
  * the map: below the 300 that a flow may cost. */
 
 #include <stdbool.h>
