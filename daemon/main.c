@@ -15,6 +15,7 @@
 #include "daemon.h"
 #include "sources/host_check.h"
 #include "sources/prerequisites.h"
+#include "sources/state_directory.h"
 
 #define LOG_MODULE "main"
 #include "runtime/log.h"
@@ -22,7 +23,6 @@
 #include "runtime/sole.h"
 
 #define DEFAULT_CONFIG PROCFLOW_SYSCONFDIR "/procflow/procflow.yaml"
-#define DEFAULT_STATE  "/var/lib/procflow"
 
 /* What the world sees as exit status (user-interface). */
 enum exit_code {
@@ -165,23 +165,17 @@ static int replace_exporters(struct config *config, const char *output)
 					  is_text ? CONFIG_EXPORTER_TEXT : CONFIG_EXPORTER_JSON);
 }
 
-static const char *state_directory(void)
-{
-	const char *directory = getenv("STATE_DIRECTORY");
-
-	return directory ? directory : DEFAULT_STATE;
-}
-
 /* --prepare and --restore: what surrounds a daemon without rights. */
 static int change_host(const struct arguments *arguments, const struct config *config)
 {
-	int r = arguments->prepare ? prerequisites_prepare(config, state_directory())
-				   : prerequisites_restore(state_directory());
+	int r = arguments->prepare ? prerequisites_prepare(config, state_directory_get_path())
+				   : prerequisites_restore(state_directory_get_path());
 
 	if (r == -EBUSY)
-		log_error("%s: a procflowd runs with this state directory", state_directory());
+		log_error("%s: a procflowd runs with this state directory",
+			  state_directory_get_path());
 	else if (r < 0)
-		log_error("%s: %s", state_directory(), strerror(-r));
+		log_error("%s: %s", state_directory_get_path(), strerror(-r));
 	return r < 0 ? EXIT_HOST : EXIT_FINE;
 }
 
@@ -208,7 +202,7 @@ static int run(const struct arguments *arguments, const struct config *config)
 	cleanup(daemon_free_cleanup) struct daemon *daemon = NULL;
 	struct daemon_options options = {
 		.config = config,
-		.state_directory = state_directory(),
+		.state_directory = state_directory_get_path(),
 		.config_path = arguments->output ? NULL : get_path(arguments),
 		.must_exist = arguments->config_path != NULL,
 		.verbosity = arguments->verbosity,

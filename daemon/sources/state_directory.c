@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -67,6 +68,68 @@ static void give_to_owner(int directory_fd, int fd)
 	if (geteuid() != 0 || fstat(directory_fd, &owner) < 0 || owner.st_uid == 0)
 		return;
 	(void)!fchown(fd, owner.st_uid, owner.st_gid);
+}
+
+const char *state_directory_get_path(void)
+{
+	const char *path = getenv("STATE_DIRECTORY");
+
+	return path ? path : "/var/lib/procflow";
+}
+
+/* What faccessat(2) says is not the whole truth: root may write to /proc, says it. */
+static int try_to_make(int parent_fd)
+{
+	char name[NAME_SIZE];
+
+	snprintf(name, sizeof(name), ".procflow-check-%d", (int)getpid());
+	if (mkdirat(parent_fd, name, MODE_DIRECTORY) < 0)
+		return -errno;
+	return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+/* Opens the directory, or the nearest parent that there is; *ret_absent tells which. */
+static int open_nearest(const char *path, bool *ret_absent)
+{
+	cleanup_free char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	*ret_absent = false;
+	for (;;) {
+		int fd = open(*copy ? copy : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		char *slash = strrchr(copy, '/');
+
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT || !slash)
+			return -errno;
+		*slash = '\0';
+		*ret_absent = true;
+	}
+}
+
+static int check_lock(int directory_fd)
+{
+	cleanup_close int fd =
+		openat(directory_fd, "lock", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+int state_directory_check(const char *path)
+{
+	bool is_absent;
+	cleanup_close int fd = open_nearest(path, &is_absent);
+	int r = fd < 0 ? fd : try_to_make(fd);
+
+	if (r == 0 && !is_absent)
+		r = check_lock(fd);
+	return r == 0 && is_absent ? STATE_DIRECTORY_ABSENT : r;
 }
 
 static int open_lock(int directory_fd)

@@ -16,6 +16,15 @@ struct state_directory {
 	int lock; /* its lock file */
 };
 
+/* $STATE_DIRECTORY, which the service manager sets, or the usual one. */
+const char *state_directory_get_path(void);
+
+/* Whether it could be opened, leaving nothing behind (a directory is made in it, or in the nearest parent that
+ * there is, and removed). 0; STATE_DIRECTORY_ABSENT: it would be made; -EBUSY where another process holds it; or
+ * another negative errno. */
+enum { STATE_DIRECTORY_ABSENT = 1 };
+int state_directory_check(const char *path);
+
 /* Makes it, and its parents, with mode 0750 where they are not there, and locks it. 0; -EBUSY where
  * another process holds it; or another negative errno (-EROFS, -ENOTDIR, -EACCES, -ELOOP: "lock" is
  * a symbolic link). */

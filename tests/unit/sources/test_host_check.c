@@ -18,7 +18,9 @@
 #include "base/macros.h"
 #include "sources/host_check.h"
 #include "sources/tracking_probe.h"
+#include "sources/state_directory.h"
 #include "support/network_namespace.h"
+#include "support/temporary.h"
 
 enum { SKIPPED = 77 };
 
@@ -199,6 +201,48 @@ static void test_the_program_sysdig(void **state)
 	config->sysdig.capture = NULL;
 }
 
+static char *check_state(const struct config *config, const char *path)
+{
+	char *text;
+
+	setenv("STATE_DIRECTORY", path, 1);
+	text = check(config);
+	unsetenv("STATE_DIRECTORY");
+	return text;
+}
+
+static void expect_state(const struct config *config, const char *path, const char *line)
+{
+	cleanup_free char *text = check_state(config, path), *expected = NULL;
+
+	assert_true(asprintf(&expected, line, path) > 0);
+	expect_line(text, expected);
+}
+
+static void test_the_state_directory(void **state)
+{
+	char *directory = temporary_make();
+	cleanup_free char *deep = NULL, *file = NULL;
+	struct state_directory held;
+
+	assert_true(asprintf(&deep, "%s/a/b", directory) > 0);
+	assert_true(asprintf(&file, "%s/file/c", directory) > 0);
+	temporary_write(directory, "file", "");
+	expect_state(*state, directory, "ok       state directory      %s can be written to\n");
+	expect_state(*state, deep, "ok       state directory      %s will be made\n");
+	assert_false(temporary_has(directory, "a"));
+	expect_state(*state, file,
+		     "missing  state directory      %s cannot be used: Not a directory; ");
+	expect_state(
+		*state, "/proc/nope",
+		"missing  state directory      %s cannot be used: No such file or directory; ");
+	assert_int_equal(state_directory_open(directory, &held), 0);
+	expect_state(*state, directory, "note     state directory      %s is in use: ");
+	state_directory_close(&held);
+	expect_state(*state, directory, "ok       state directory      %s can be written to\n");
+	temporary_remove(directory);
+}
+
 static void set_effective(const struct __user_cap_data_struct data[2])
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -223,11 +267,40 @@ static void test_without_rights(void **state)
 	expect_line(text, "missing  rights               CAP_NET_ADMIN is not held: ");
 	expect_line(text, "missing  rights               CAP_SYS_PTRACE is not held: ");
 	expect_line(text, "missing  rights               CAP_PERFMON is not held: ");
+	expect_line(text, "missing  rights               CAP_SYS_ADMIN is not held: the network "
+			  "namespaces of containers");
+	expect_line(text,
+		    "missing  rights               CAP_NET_BROADCAST is not held: TCP sockets");
 	expect_line(text, "missing  connection tracking  conntrack cannot be asked without "
 			  "CAP_NET_ADMIN; run as root\n");
 	expect_line(text, "missing  taskstats            does not answer: Operation not permitted");
 	expect_line(text, "note     receive buffer       grows to ");
 	assert_int_equal(count_lines(text, "ok       rights"), 0);
+}
+
+/* Where delays are counted already there is nothing to switch on. */
+static void test_rights_that_are_not_needed(void **state)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct held[2], fewer[2];
+	struct config *config = *state;
+	cleanup_free char *text = NULL;
+	const char *line = "missing  rights               CAP_SYS_ADMIN is not held: "
+			   "kernel.task_delayacct";
+
+	config->attribution.namespaces = CONFIG_NAMESPACES_HOST;
+	assert_int_equal(syscall(SYS_capget, &header, held), 0);
+	memcpy(fewer, held, sizeof(held));
+	fewer[0].effective &= ~(1u << CAP_SYS_ADMIN | 1u << CAP_NET_BROADCAST);
+	set_effective(fewer);
+	text = check(config);
+	set_effective(held);
+	assert_int_equal(count_lines(text, "missing  rights               CAP_NET_BROADCAST"), 0);
+	assert_int_equal(count_lines(text, "missing  rights               CAP_SYS_ADMIN"),
+			 count_lines(text, line));
+	assert_int_equal(
+		count_lines(text, line),
+		count_lines(text, "missing  delay accounting     kernel.task_delayacct is 0"));
 }
 
 int main(void)
@@ -243,6 +316,8 @@ int main(void)
 		network_test(test_k2_events_off),
 		network_test(test_the_program_sysdig),
 		network_test(test_without_rights),
+		network_test(test_rights_that_are_not_needed),
+		network_test(test_the_state_directory),
 	};
 
 	if (network_namespace_enter() < 0) {
