@@ -139,6 +139,48 @@ def test_udp_server_is_local(pair, agent, daemon, version):
 
 
 @pytest.mark.parametrize("version", [4, 6])
+def test_udp_on_loopback(pair, agent, daemon, version):
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    here = "127.0.0.1" if version == 4 else "::1"
+    truth = Truth.of_port(pair.probe, "udp", PORT, hooks=("postrouting",))
+    client, server = agent(pair.probe, "client", user=NOBODY), agent(pair.probe, "server")
+    port = udp_exchange(client, server, version, here, True)
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    src, dst = ADDRESSES[version]
+    assert_has(record, {src: here, dst: here, "L4_SRC_PORT": port, "FLOW_END_REASON": 1,
+                        **truth.read(), **client.as_end("SRC"), **server.as_end("DST")})
+
+
+def ping(source, version, address):
+    source.run("ping", "-n", "-c", "3", "-i", "0.2", "-s", "100", address)
+    return 1 if version == 4 else 58
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_ping_from_there(pair, daemon, version, need):
+    need("ping")
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    here, there = pair.addresses(version)
+    truth = Truth.of_ping(pair.peer, version)
+    protocol = ping(pair.peer, version, here)
+    src, dst = ADDRESSES[version]
+    record = probed.wait_record(PROTOCOL=protocol, **{src: there, dst: here})
+    assert_has(record, {"FLOW_END_REASON": 1, **truth.read(), **REMOTE("SRC")})
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_ping_on_loopback(pair, daemon, version, need):
+    need("ping")
+    probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})
+    here = "127.0.0.1" if version == 4 else "::1"
+    truth = Truth.of_ping(pair.probe, version, hooks=("postrouting",))
+    protocol = ping(pair.probe, version, here)
+    src, dst = ADDRESSES[version]
+    record = probed.wait_record(PROTOCOL=protocol, **{src: here, dst: here})
+    assert_has(record, {"FLOW_END_REASON": 1, **truth.read()})
+
+
+@pytest.mark.parametrize("version", [4, 6])
 def test_a27_ping(pair, daemon, version, need):
     need("ping")
     probed = daemon(pair.probe, {"flows": {"idle_timeout": "1s"}})

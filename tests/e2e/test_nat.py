@@ -27,6 +27,25 @@ def connection(probed, client, server, to, at, listen_port=PORT, version=4):
     return local, seen
 
 
+def datagrams(client, server, to, at, listen_port=PORT, version=4):
+    """The same by UDP; nothing ends it but time."""
+    server.open(name="s", version=version, address=at, port=listen_port)
+    local = client.connect(name="c", version=version, protocol="udp", address=to, port=PORT)
+    for count in (1, 1200, 20):
+        client.send(name="c", count=count)
+        seen = server.receive_from(name="s")
+        server.send_to(name="s", count=count + 5, address=seen["address"], port=seen["port"])
+        client.receive_from(name="c")
+    return local, seen
+
+
+def on_the_way(routed, version):
+    """(client, inside of the router, outside of it, server)"""
+    if version == 4:
+        return (routed.CLIENT4, routed.ROUTER_INSIDE4, routed.ROUTER_OUTSIDE4, routed.SERVER4)
+    return (routed.CLIENT6, routed.ROUTER_INSIDE6, routed.ROUTER_OUTSIDE6, routed.SERVER6)
+
+
 def test_masquerade_seen_by_the_client(routed, agent, daemon):
     routed.router.nft(MASQUERADE)
     probed = daemon(routed.client)
@@ -44,9 +63,7 @@ def test_masquerade_seen_by_the_router(routed, agent, daemon, version):
     routed.router.nft(MASQUERADE)
     probed = daemon(routed.router)
     truth = Truth.of_port(routed.server, "tcp", PORT)
-    inside, server, outside = (
-        (routed.CLIENT4, routed.SERVER4, routed.ROUTER_OUTSIDE4) if version == 4 else
-        (routed.CLIENT6, routed.SERVER6, routed.ROUTER_OUTSIDE6))
+    inside, _, outside, server = on_the_way(routed, version)
     local, seen = connection(probed, agent(routed.client, "client"), agent(routed.server, "server"),
                              server, server, version=version)
     assert seen["address"] == outside
@@ -59,6 +76,43 @@ def test_masquerade_seen_by_the_router(routed, agent, daemon, version):
         **REMOTE("SRC"), **REMOTE("DST"), **truth.read()})
     assert_no_process(record, "SRC")
     assert_no_process(record, "DST")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_masquerade_of_datagrams(routed, agent, daemon, version):
+    routed.router.nft(MASQUERADE)
+    probed = daemon(routed.router, {"flows": {"idle_timeout": "1s"}})
+    truth = Truth.of_port(routed.server, "udp", PORT)
+    inside, _, outside, server = on_the_way(routed, version)
+    local, seen = datagrams(agent(routed.client, "client"), agent(routed.server, "server"), server,
+                            server, version=version)
+    assert seen["address"] == outside
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {
+        "PROTOCOL": 17, f"IPV{version}_SRC_ADDR": inside, f"IPV{version}_DST_ADDR": server,
+        f"POST_NAT_SRC_IPV{version}_ADDR": outside, f"POST_NAT_DST_IPV{version}_ADDR": server,
+        "L4_SRC_PORT": local["port"], "POST_NAPT_SRC_TRANSPORT_PORT": seen["port"],
+        "POST_NAPT_DST_TRANSPORT_PORT": PORT, "FLOW_END_REASON": 1,
+        **REMOTE("SRC"), **REMOTE("DST"), **truth.read()})
+    assert_no_process(record, "SRC")
+    assert_no_process(record, "DST")
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_masquerade_of_ping(routed, daemon, need, version):
+    need("ping")
+    routed.router.nft(MASQUERADE)
+    probed = daemon(routed.router, {"flows": {"idle_timeout": "1s"}})
+    truth = Truth.of_ping(routed.server, version)
+    inside, _, outside, server = on_the_way(routed, version)
+    routed.client.run("ping", "-n", "-c", "3", "-i", "0.2", "-s", "100", server)
+    record = probed.wait_record(PROTOCOL=1 if version == 4 else 58,
+                                **{f"IPV{version}_SRC_ADDR": inside})
+    assert_has(record, {
+        f"IPV{version}_DST_ADDR": server, f"POST_NAT_SRC_IPV{version}_ADDR": outside,
+        f"POST_NAT_DST_IPV{version}_ADDR": server, "FLOW_END_REASON": 1, **REMOTE("SRC"),
+        **REMOTE("DST"), **truth.read()})
+    assert not [key for key in record if key.startswith("POST_NAPT_")], "pings have no ports"
 
 
 def test_forwarded_without_nat(routed, agent, daemon):
@@ -87,18 +141,27 @@ def test_a36_source_nat_on_the_client_itself(pair, agent, daemon):
                         **REMOTE("DST"), **truth.read()})
 
 
-def test_a37_port_forwarded_by_the_router(routed, agent, daemon):
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a37_port_forwarded_by_the_router(routed, agent, daemon, protocol, version):
     routed.route_back()
-    routed.router.nft(f"""table ip nat {{ chain pre {{ type nat hook prerouting priority -100;
-        iifname inside tcp dport {PORT} dnat to {routed.SERVER4}:{INNER_PORT}; }}; }}""")
-    probed = daemon(routed.router)
-    truth = Truth.of_port(routed.server, "tcp", INNER_PORT)
-    connection(probed, agent(routed.client, "client"), agent(routed.server, "server"),
-               routed.ROUTER_INSIDE4, routed.SERVER4, listen_port=INNER_PORT)
+    client_address, router, _, server_address = on_the_way(routed, version)
+    to = f"ip to {server_address}" if version == 4 else f"ip6 to [{server_address}]"
+    routed.router.nft(f"""table inet nat {{ chain pre {{ type nat hook prerouting priority -100;
+        iifname inside meta nfproto ipv{version} {protocol} dport {PORT} dnat {to}:{INNER_PORT}; }}; }}""")
+    probed = daemon(routed.router, {"flows": {"idle_timeout": "1s" if protocol == "udp" else "30s"}})
+    truth = Truth.of_port(routed.server, protocol, INNER_PORT)
+    ends = agent(routed.client, "client"), agent(routed.server, "server"), router, server_address
+    if protocol == "tcp":
+        local, _ = connection(probed, *ends, listen_port=INNER_PORT, version=version)
+    else:
+        local, _ = datagrams(*ends, listen_port=INNER_PORT, version=version)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert_has(record, {
-        "IPV4_SRC_ADDR": routed.CLIENT4, "IPV4_DST_ADDR": routed.ROUTER_INSIDE4,
-        "POST_NAT_DST_IPV4_ADDR": routed.SERVER4, "POST_NAPT_DST_TRANSPORT_PORT": INNER_PORT,
+        f"IPV{version}_SRC_ADDR": client_address, f"IPV{version}_DST_ADDR": router,
+        f"POST_NAT_SRC_IPV{version}_ADDR": client_address,
+        f"POST_NAT_DST_IPV{version}_ADDR": server_address, "L4_SRC_PORT": local["port"],
+        "POST_NAPT_SRC_TRANSPORT_PORT": local["port"], "POST_NAPT_DST_TRANSPORT_PORT": INNER_PORT,
         **REMOTE("SRC"), **REMOTE("DST"), **truth.read()})
 
 

@@ -26,10 +26,9 @@ class Truth:
         return cls(namespace, f"{protocol} dport {port}", f"{protocol} sport {port}", **options)
 
     @classmethod
-    def of_ping(cls, namespace, version):
-        if version == 4:
-            return cls(namespace, "icmp type echo-request", "icmp type echo-reply")
-        return cls(namespace, "icmpv6 type echo-request", "icmpv6 type echo-reply")
+    def of_ping(cls, namespace, version, **options):
+        kind = "icmp" if version == 4 else "icmpv6"
+        return cls(namespace, f"{kind} type echo-request", f"{kind} type echo-reply", **options)
 
     def read(self):
         """As a record names it: IN is from the initiator to the service."""
