@@ -3,11 +3,13 @@
 alone: he is gone at once."""
 
 import shlex
+import socket
 import subprocess
 
 import pytest
 
-from harness.records import ADDRESSES, assert_has, assert_no_process
+from harness.records import ADDRESSES, PROVEN, assert_has, assert_no_process
+from harness.waiting import wait_for
 
 PORT = 8450
 
@@ -113,6 +115,102 @@ def test_a30_a_protocol_without_ports(pair, probed, shell, version):
     pid = shell("/usr/bin/python3", "-c", RAW, version, there)
     record = probed.wait_record(PROTOCOL=253)
     assert_has(record, {"SRC_PROC_ATTRIBUTION": "trace", "SRC_PROC_PID": pid})
+
+
+def need_protocol(protocol):
+    """Skips, by name, where the kernel has no such sockets."""
+    kind, number = {"udplite": (socket.SOCK_DGRAM, 136), "mptcp": (socket.SOCK_STREAM, 262),
+                    "sctp": (socket.SOCK_STREAM, 132)}[protocol]
+    try:
+        socket.socket(socket.AF_INET, kind, number).close()
+    except OSError as error:
+        pytest.skip(f"this kernel has no {protocol}: {error}")
+
+
+@pytest.mark.parametrize("protocol", ["udplite", "mptcp", "sctp"])
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("methods", [["trace", "sock_diag"], ["sock_diag"]], ids=lambda m: m[0])
+def test_a30_other_transports_have_both_ends(pair, daemon, agent, version, protocol, methods):
+    need_protocol(protocol)
+    probed = daemon(pair.probe, {"attribution": {"methods": methods}})
+    here = "127.0.0.1" if version == 4 else "::1"
+    client, server = agent(pair.probe, "client"), agent(pair.probe, "server")
+    if protocol == "udplite":
+        server.open(name="s", version=version, protocol=protocol, address=here, port=PORT)
+    else:
+        server.listen(name="l", version=version, protocol=protocol, address=here, port=PORT)
+    client.connect(name="c", version=version, protocol=protocol, address=here, port=PORT)
+    if protocol != "udplite":
+        server.accept(name="s", listener="l")
+    client.send(name="c", count=100)
+    server.receive(name="s", count=100)
+    probed.sync()
+    client.close(name="c")
+    server.close(name="s")
+    probed.stop()
+    (record,) = probed.find(L4_DST_PORT=PORT)
+    assert_has(record, {**client.as_end("SRC"), **server.as_end("DST")})
+    assert {record[f"{end}_PROC_ATTRIBUTION"] for end in ("SRC", "DST")} <= set(PROVEN), record
+
+
+def test_a30_second_subflow_of_mptcp(pair, daemon, agent):
+    """The kernel makes it, in a worker of its own, for the socket of the same process."""
+    need_protocol("mptcp")
+    other = "10.77.0.3"
+    pair.probe.ip("address", "add", f"{other}/24", "dev", "e0")
+    for namespace in pair.namespaces():
+        namespace.ip("mptcp", "limits", "set", "subflow", "2", "add_addr_accepted", "2")
+    pair.probe.ip("mptcp", "endpoint", "add", other, "dev", "e0", "subflow")
+    probed = daemon(pair.probe)
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.listen(name="l", version=4, protocol="mptcp", address=pair.PEER4, port=PORT)
+    client.connect(name="c", protocol="mptcp", address=pair.PEER4, port=PORT)
+    server.accept(name="s", listener="l")
+    client.send(name="c", count=100)
+    server.receive(name="s", count=100)
+    wait_for(lambda: any(f"src={other} " in line for line in pair.probe.conntrack()),
+             "the second subflow")
+    probed.sync()
+    client.close(name="c")
+    server.close(name="s")
+    probed.stop()
+    records = probed.find(L4_DST_PORT=PORT)
+    assert {record["IPV4_SRC_ADDR"] for record in records} == {pair.PROBE4, other}, records
+    for record in records:
+        assert_has(record, client.as_end("SRC"))
+
+
+@pytest.mark.parametrize("methods", [["trace", "sock_diag"], ["sock_diag"]], ids=lambda m: m[0])
+def test_a31_a32_inner_and_outer_flow_of_a_tunnel(pair, daemon, agent, methods):
+    """VXLAN: the inner flow is the process', the outer one the kernel's, which sends it from ports that no
+    socket has."""
+    addresses = ["10.79.0.1", "10.79.0.2"]
+    for namespace, here, there in zip(pair.namespaces(), addresses, reversed(pair.addresses(4))):
+        namespace.ip("link", "add", "vx0", "type", "vxlan", "id", "7", "remote", there, "dstport",
+                     "4789", "dev", "e0")
+        namespace.ip("address", "add", f"{here}/24", "dev", "vx0")
+        namespace.ip("link", "set", "vx0", "up")
+    probed = daemon(pair.probe, {"attribution": {"methods": methods}})
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.listen(name="l", version=4, address=addresses[1], port=PORT)
+    client.connect(name="c", address=addresses[1], port=PORT)
+    server.accept(name="s", listener="l")
+    client.send(name="c", count=1000)
+    server.receive(name="s", count=1000)
+    probed.sync()
+    client.close(name="c")
+    server.close(name="s")
+    probed.stop()
+    (inner,) = probed.find(L4_DST_PORT=PORT)
+    assert_has(inner, {"IPV4_SRC_ADDR": addresses[0], **client.as_end("SRC")})
+    outer = probed.find(L4_DST_PORT=4789, PROTOCOL=17)
+    sent = [record for record in outer if record["IPV4_SRC_ADDR"] == pair.PROBE4]
+    received = [record for record in outer if record["IPV4_SRC_ADDR"] == pair.PEER4]
+    assert sent and received, outer
+    for end, records in (("SRC", sent), ("DST", received)):
+        for record in records:
+            assert_has(record, {f"{end}_PROC_ATTRIBUTION": "none",
+                                f"{end}_PROC_ATTRIBUTION_REASON": "kernel"})
 
 
 # A new socket for each round, of which four threads send the first packets at once: each makes an entry of

@@ -87,6 +87,35 @@ def test_without_preparation_it_says_what_is_missing(pair, daemon, delays_off):
     assert pair.probe.sysctl(COUNTED) == "0"
 
 
+class Bounded:
+    """A namespace whose processes never get some rights."""
+
+    def __init__(self, namespace, *rights):
+        self.namespace, self.rights = namespace, ",".join(f"-{right}" for right in rights)
+
+    def popen(self, *argv, **options):
+        return self.namespace.popen("setpriv", f"--bounding-set={self.rights}", *argv, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.namespace, name)
+
+
+def test_where_trace_is_refused_the_next_method_answers(pair, agent, daemon):
+    # Numbers: older programs do not know the name of CAP_PERFMON.
+    probed = daemon(Bounded(pair.probe, "cap_21", "cap_38"), as_unit=False)
+    told = [line for line in probed.log().splitlines() if "the method trace is not to be had" in line]
+    assert len(told) == 1 and "CAP_" in told[0], told
+    client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
+    server.listen(name="l", version=4, address=pair.PEER4, port=PORT)
+    client.connect(name="c", address=pair.PEER4, port=PORT)
+    server.accept(name="s", listener="l")
+    probed.sync()
+    client.close(name="c")
+    server.close(name="s")
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert_has(record, {**client.as_end("SRC"), "SRC_PROC_ATTRIBUTION": "sock_diag"})
+
+
 CAPABILITIES = {name: number for number, name in enumerate(
     "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable "
     "net_bind_service net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio "

@@ -13,7 +13,9 @@ import sys
 import time
 
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-TYPES = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+PROTOCOLS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0),
+             "udplite": (socket.SOCK_DGRAM, 136), "mptcp": (socket.SOCK_STREAM, 262),
+             "sctp": (socket.SOCK_STREAM, 132)}
 TIMEOUT_S = 15
 PR_SET_NAME = 15
 CHUNK = b"x" * 65536
@@ -22,7 +24,7 @@ sockets, held = {}, []
 
 
 def new_socket(version, protocol):
-    made = socket.socket(FAMILIES[version], TYPES[protocol])
+    made = socket.socket(FAMILIES[version], *PROTOCOLS[protocol])
     made.settimeout(TIMEOUT_S)
     return made
 
@@ -34,8 +36,8 @@ def bind(made, address, port, reuse=True):
     return {"address": made.getsockname()[0], "port": made.getsockname()[1]}
 
 
-def do_listen(name, version, address, port=0, dual=False):
-    made = sockets[name] = new_socket(version, "tcp")
+def do_listen(name, version, address, port=0, dual=False, protocol="tcp"):
+    made = sockets[name] = new_socket(version, protocol)
     if version == 6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
     where = bind(made, address, port)
