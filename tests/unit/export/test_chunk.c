@@ -46,11 +46,36 @@ static void test_lines(unused void **state)
 	chunk_pool_fini(&pool);
 }
 
+/* For another outbox: what was delivered of it is forgotten, with its documents. */
+static void test_what_was_sent_is_cut(unused void **state)
+{
+	const struct chunk_document documents[] = {{1, 0, 0, 3}, {2, 0, 4, 3}, {3, 0, 8, 5}};
+	struct chunk_pool pool = {0};
+	struct chunk *chunk = chunk_new(&pool);
+
+	buffer_add_text(&chunk->bytes, "one\ntwo\nthree\n");
+	buffer_add(&chunk->documents, documents, sizeof(documents));
+	chunk->records = 2;
+	chunk->sent = 1;
+	chunk->begin = 4;
+	chunk_cut_sent(chunk);
+	assert_int_equal(chunk->begin, 0);
+	assert_int_equal(chunk->sent, 0);
+	assert_int_equal(chunk->bytes.length, 10);
+	assert_memory_equal(chunk->bytes.bytes, "two\nthree\n", 10);
+	assert_int_equal(chunk_count_documents(chunk), 2);
+	assert_int_equal(chunk_get_documents(chunk)[0].flow_id, 2);
+	assert_int_equal(chunk_get_documents(chunk)[1].offset, 4);
+	chunk_free(&pool, chunk);
+	chunk_pool_fini(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_chunk_comes_back_empty),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_what_was_sent_is_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
