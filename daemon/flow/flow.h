@@ -65,6 +65,7 @@ struct flow {
 	uint8_t misses : 2; /* complete listings since then without it */
 	bool has_counters : 1;
 	bool is_older : 1;	  /* began before the daemon, or was forgotten */
+	bool is_offloaded : 1;	  /* standing counters do not tell that it is idle */
 	bool is_from_packets : 1; /* nothing tracks it: packets that were logged are all there is */
 };
 _Static_assert(sizeof(struct flow) <= 256, "a flow and its place in the map stay below 300 bytes");

@@ -33,6 +33,7 @@ struct flow_event {
 	bool is_assured;	 /* seen traffic both ways */
 	bool has_reply;		 /* an answer was seen */
 	bool is_from_packets;	 /* NEW, CLOSED: no tracking tells it, but packets do */
+	bool is_offloaded;	 /* its packets pass by conntrack (a flowtable), counted or not */
 	bool is_early;		 /* DESTROY: before its timeout can have run out */
 	uint8_t tcp_state;	 /* enum tcp_conntrack, 0 for others */
 	struct flow_counters counters;

@@ -301,6 +301,7 @@ static void take_counters(struct flow_table *table, struct flow *flow,
 	struct flow_counters before = flow->seen;
 
 	take_start(flow, event);
+	flow->is_offloaded = event->is_offloaded;
 	if (event->tcp_state)
 		flow->tcp_state = event->tcp_state;
 	if (!event->has_counters) {
@@ -637,8 +638,9 @@ void flow_table_end_listing(struct flow_table *table, const struct flow_listing 
 
 static void run_timeouts_of(struct flow_table *table, struct flow *flow, uint64_t now_ns)
 {
-	if (flow->has_counters && now_ns - flow->last_seen_ns >= table->options.idle_timeout_ns +
-									 LAST_SEEN_RESOLUTION_NS) {
+	if (flow->has_counters && !flow->is_offloaded &&
+	    now_ns - flow->last_seen_ns >=
+		    table->options.idle_timeout_ns + LAST_SEEN_RESOLUTION_NS) {
 		retire(table, flow,
 		       is_closed_tcp(&flow->key, flow->tcp_state) ? FLOW_END_DETECTED
 								  : FLOW_END_IDLE,

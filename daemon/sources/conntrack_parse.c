@@ -239,6 +239,7 @@ static bool read_status(const struct nlattr *attribute, struct flow_event *event
 
 	event->is_assured = status & IPS_ASSURED;
 	event->has_reply = status & IPS_SEEN_REPLY;
+	event->is_offloaded = status & (IPS_OFFLOAD | IPS_HW_OFFLOAD);
 	return ok;
 }
 

@@ -339,6 +339,27 @@ static void test_idle_flow_is_told_once_and_revived(unused void **state)
 	watch_free(watch);
 }
 
+/* A flowtable without "counter": it works, and its counters stand still. */
+static void test_a43_offloaded_flow_is_not_idle(unused void **state)
+{
+	struct watch *watch = watch_new(16);
+	struct flow_event listed = make_counted(FLOW_EVENT_LISTED, 1, 7, START + SECOND, 3);
+
+	list(watch, NULL, 0, first, START);
+	tell(watch, make_event(FLOW_EVENT_NEW, 1, 7, START));
+	listed.is_offloaded = true;
+	list(watch, &listed, 1, sweep, START + SECOND);
+	list(watch, &listed, 1, sweep, START + 10 * SECOND + IDLE);
+	assert_int_equal(watch->count, 0);
+	assert_int_equal(flow_table_get_size(watch->table), 1);
+	/* The kernel took it out of the flowtable: now they tell. */
+	listed.is_offloaded = false;
+	list(watch, &listed, 1, sweep, START + 20 * SECOND + IDLE);
+	assert_int_equal(watch->count, 1);
+	assert_int_equal(watch->reports[0].report.reason, FLOW_END_IDLE);
+	watch_free(watch);
+}
+
 static struct flow_event as_tcp(struct flow_event event, uint8_t state)
 {
 	event.key.protocol = IPPROTO_TCP;
@@ -730,6 +751,7 @@ int main(void)
 		cmocka_unit_test(test_begin_is_that_of_the_kernel),
 		cmocka_unit_test(test_silent_interval_is_the_next_record_s),
 		cmocka_unit_test(test_idle_flow_is_told_once_and_revived),
+		cmocka_unit_test(test_a43_offloaded_flow_is_not_idle),
 		cmocka_unit_test(test_tcp_is_told_when_it_closes_and_not_again),
 		cmocka_unit_test(test_packets_after_the_close_are_not_lost),
 		cmocka_unit_test(test_older_flows_count_from_the_start),

@@ -253,6 +253,10 @@ static void test_listed_tells_the_last_packet(unused void **state)
 	entry.status = IPS_ASSURED;
 	assert_int_equal(parse(IPCTNL_MSG_CT_NEW, NLM_F_MULTI, true, &entry, &event), 0);
 	assert_int_equal(event.last_packet_ns, (NOW_S - 98) * NS_PER_SEC);
+	assert_false(event.is_offloaded);
+	entry.status = IPS_ASSURED | IPS_OFFLOAD;
+	assert_int_equal(parse(IPCTNL_MSG_CT_NEW, NLM_F_MULTI, true, &entry, &event), 0);
+	assert_true(event.is_offloaded);
 	/* The administrator lowered the sysctl meanwhile: not known, rather than in the future. */
 	entry.timeout = 500;
 	assert_int_equal(parse(IPCTNL_MSG_CT_NEW, NLM_F_MULTI, true, &entry, &event), 0);
