@@ -161,12 +161,41 @@ def test_process_that_ends_before_it_can_be_sampled(pair, actors, daemon):
     subject, peer = actors
     probed.sync()
     probed.signal(signal.SIGSTOP)
-    child = subject.mayfly(120, 1500, pair.PEER4, PORT)["child"]
+    child = subject.mayfly(400, 1500, pair.PEER4, PORT)["child"]
     peer.close(peer.accept(0)["slot"])
     probed.signal(signal.SIGCONT)
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert record["SRC_PROC_PID"] == child["pid"] and record["SRC_PROC_NAME"] == "mayfly", record
     assert_used(record, {"cpu_ms": 0, "faults": 0}, child)
+
+
+def test_flow_without_a_pause(pair, actors, daemon):
+    """Shorter than a sample interval, and at work from its first moment to its last; before and after it
+    too."""
+    probed = daemon(pair.probe)
+    subject, peer = actors
+    rest(probed)
+    subject.burn(200)
+    end = subject.brief(60, 500, pair.PEER4, PORT)
+    peer.close(peer.accept(0)["slot"])
+    record = probed.wait_record(L4_DST_PORT=PORT)
+    assert record["SRC_PROC_PID"] == subject.pid
+    assert_used(record, end["begin"], end)
+
+
+def test_work_up_to_the_begin_is_not_the_flows(pair, actors, daemon):
+    probed = daemon(pair.probe)
+    subject, peer = actors
+    rest(probed)
+    subject.touch(4000)
+    end = subject.brief(400, 0, pair.PEER4, PORT)
+    peer.close(peer.accept(0)["slot"])
+    begin = subject.connect("tcp", pair.PEER4, PORT)
+    peer_slot = peer.accept(0)["slot"]
+    rest(probed)
+    end = close_flow(subject, peer, begin["slot"], peer_slot)
+    records = probed.wait_records(2, L4_DST_PORT=PORT)
+    assert_used(max(records, key=lambda one: one["FLOW_START_MILLISECONDS"]), begin, end)
 
 
 def test_two_flows_at_once(pair, actors, daemon):
@@ -215,23 +244,28 @@ def test_server_works_for_one_and_idles_for_another(pair, daemon):
         assert_used(record, begin, end, "DST")
 
 
-def test_iowait(pair, daemon, machine_settings, tmp_path):
-    """Against the process's own figure, in clock ticks."""
+@pytest.mark.parametrize("work", [lambda subject, path: subject.write(path, 60),
+                                  lambda subject, path: subject.writers(4, path, 30)],
+                         ids=["alone", "threads"])
+def test_iowait(pair, daemon, machine_settings, tmp_path, work):
+    """Against the process's own figure, in clock ticks; of threads each tells its own."""
     probed = daemon(pair.probe, {"processes": {"delay_accounting": True}})
     subject, peer = UsageActor(pair.probe, "subject"), UsageActor(pair.peer, "peer")
     peer.listen("tcp", pair.PEER4, PORT)
     begin, *slots = open_flow(subject, peer, pair.PEER4)
     rest(probed)
-    subject.write(tmp_path / "written", 60)
+    work(subject, tmp_path / "written")
     rest(probed)
     end = close_flow(subject, peer, *slots)
     truth_ms = end["iowait_ms"] - begin["iowait_ms"]
-    if truth_ms < 300:
-        pytest.skip(f"no device to wait for: {truth_ms} ms")
+    if truth_ms == 0:
+        pytest.skip("the disk makes nobody wait")
     record = probed.wait_record(L4_DST_PORT=PORT)
+    if truth_ms > 5 * span_ms(record):
+        pytest.skip(f"the kernel's own figure cannot be true: {truth_ms} ms")
     told_ms = record["SRC_PROC_PCTG_IOWAIT"] * span_ms(record) / 10000
     print(f"I/O wait {told_ms:.3f} of {truth_ms} ms")
-    assert abs(told_ms - truth_ms) <= truth_ms * 0.05, (record, truth_ms)
+    assert abs(told_ms - truth_ms) <= max(10, truth_ms * 0.05), (record, truth_ms)
 
 
 def test_older_than_delay_accounting_is_not_zero(pair, daemon, delays_off):

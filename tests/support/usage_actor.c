@@ -9,6 +9,9 @@
  *   burn MS           threads COUNT MS (every other one ends after half of that)
  *   touch PAGES       drop (gives back all that was touched)
  *   write PATH TICKS  with O_DIRECT and O_SYNC, until it waited so many clock ticks for it
+ *   writers COUNT PATH TICKS   the same in each of so many threads, which end
+ *   brief MS PAGES ADDRESS PORT    connects, burns, touches and closes without a pause: what it had used
+ *                     when the connection was there is told as well
  *   mayfly MS PAGES ADDRESS PORT   a child connects, burns, touches and ends: its use is told
  *   usage */
 
@@ -33,11 +36,19 @@
 #include "base/clock.h"
 #include "procfs/stat.h"
 
-enum { SLOTS = 16, BLOCK = 4096, WORDS = 6, MOST_THREADS = 64, LONGEST_WRITE_S = 60 };
+enum { SLOTS = 16, BLOCK = 4096, WORDS = 6, MOST_THREADS = 64 };
+/* How long a disk is given that shows no wait, and one that does. */
+enum { LONGEST_TRY_S = 5, LONGEST_WRITE_S = 60 };
 
 struct region {
 	char *memory;
 	size_t size;
+};
+
+/* A process's own getrusage(2) is behind by up to a clock tick in CPU time. */
+struct use {
+	struct rusage rusage;
+	uint64_t cpu_ns;
 };
 
 struct actor {
@@ -46,7 +57,9 @@ struct actor {
 	struct region regions[SLOTS];
 	unsigned region_count;
 	struct rusage child;
+	struct use begin;
 	pid_t child_pid;
+	uint64_t ended_iowait_ticks; /* of threads */
 };
 
 static _Noreturn void give_up(const char *what)
@@ -63,15 +76,15 @@ static uint64_t read_clock(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }
 
-/* The last words of /proc/self/stat, from the state on. */
-static uint64_t read_stat_word(unsigned number)
+/* The last words of /proc/thread-self/stat and the like, from the state on. */
+static uint64_t read_stat_word(const char *path, unsigned number)
 {
 	char line[PROCFS_STAT_LINE_SIZE], *at, *rest = NULL;
-	cleanup_close int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t length = read(fd, line, sizeof(line) - 1);
 
 	if (length <= 0)
-		give_up("/proc/self/stat");
+		give_up(path);
 	line[length] = '\0';
 	at = strrchr(line, ')') + 2;
 	at = strtok_r(at, " ", &rest);
@@ -80,25 +93,58 @@ static uint64_t read_stat_word(unsigned number)
 	return at ? strtoull(at, NULL, 10) : 0;
 }
 
+static double to_ms(struct timeval time)
+{
+	return (double)time.tv_sec * 1e3 + (double)time.tv_usec / 1e3;
+}
+
+static struct use read_use(void)
+{
+	struct use use;
+
+	getrusage(RUSAGE_SELF, &use.rusage);
+	use.cpu_ns = read_clock(CLOCK_PROCESS_CPUTIME_ID);
+	return use;
+}
+
+static void print_use(const struct use *use)
+{
+	const struct rusage *used = &use->rusage;
+
+	printf("\"cpu_ms\": %.6f, \"user_ms\": %.3f, \"system_ms\": %.3f, \"faults\": %ld, "
+	       "\"peak\": %ld, \"voluntary\": %ld, \"involuntary\": %ld",
+	       (double)use->cpu_ns / 1e6, to_ms(used->ru_utime), to_ms(used->ru_stime),
+	       used->ru_minflt + used->ru_majflt, used->ru_maxrss * 1024, used->ru_nvcsw,
+	       used->ru_nivcsw);
+}
+
 static void answer(const struct actor *actor)
 {
-	const struct rusage *child = &actor->child;
-	struct rusage used;
+	uint64_t iowait_ticks = read_stat_word("/proc/self/stat", 42) + actor->ended_iowait_ticks;
+	uint64_t resident = read_stat_word("/proc/self/stat", 24);
+	struct use own = read_use();
 
-	getrusage(RUSAGE_SELF, &used);
-	printf("{\"slot\": %d, \"cpu_ms\": %.6f, \"faults\": %ld, \"memory\": %" PRIu64
-	       ", \"iowait_ms\": %" PRIu64,
-	       actor->slot, (double)read_clock(CLOCK_PROCESS_CPUTIME_ID) / 1e6,
-	       used.ru_minflt + used.ru_majflt,
-	       read_stat_word(24) * (uint64_t)sysconf(_SC_PAGESIZE),
-	       read_stat_word(42) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
-	if (actor->child_pid)
-		printf(", \"child\": {\"pid\": %d, \"cpu_ms\": %.3f, \"faults\": %ld, \"peak\": "
-		       "%ld}",
-		       actor->child_pid,
-		       (double)(child->ru_utime.tv_sec + child->ru_stime.tv_sec) * 1e3 +
-			       (double)(child->ru_utime.tv_usec + child->ru_stime.tv_usec) / 1e3,
-		       child->ru_minflt + child->ru_majflt, child->ru_maxrss * 1024);
+	printf("{\"slot\": %d, ", actor->slot);
+	print_use(&own);
+	printf(", \"memory\": %" PRIu64 ", \"iowait_ms\": %" PRIu64,
+	       resident * (uint64_t)sysconf(_SC_PAGESIZE),
+	       iowait_ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
+	if (actor->begin.cpu_ns) {
+		printf(", \"begin\": {");
+		print_use(&actor->begin);
+		printf("}");
+	}
+	if (actor->child_pid) {
+		const struct rusage *used = &actor->child;
+		struct use child = {
+			.rusage = *used,
+			.cpu_ns =
+				(uint64_t)((to_ms(used->ru_utime) + to_ms(used->ru_stime)) * 1e6)};
+
+		printf(", \"child\": {\"pid\": %d, ", actor->child_pid);
+		print_use(&child);
+		printf("}");
+	}
 	printf("}\n");
 	fflush(stdout);
 }
@@ -136,6 +182,8 @@ static void touch(struct actor *actor, size_t pages)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct region region = {.size = pages * page};
 
+	if (pages == 0)
+		return;
 	region.memory =
 		mmap(NULL, region.size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (region.memory == MAP_FAILED || actor->region_count == SLOTS)
@@ -159,18 +207,56 @@ static void write_through(const char *path, uint64_t ticks)
 {
 	cleanup_close int fd =
 		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_DIRECT | O_SYNC | O_CLOEXEC, 0600);
-	uint64_t begin_ticks = read_stat_word(42);
-	uint64_t end_ns = clock_now_ns() + LONGEST_WRITE_S * NS_PER_SEC;
+	uint64_t begin_ticks = read_stat_word("/proc/thread-self/stat", 42), waited = 0;
+	uint64_t begin_ns = clock_now_ns();
 	void *block = NULL;
 
 	if (fd < 0 || posix_memalign(&block, BLOCK, BLOCK) != 0)
 		give_up(path);
 	memset(block, 1, BLOCK);
-	for (off_t i = 0; read_stat_word(42) < begin_ticks + ticks && clock_now_ns() < end_ns; i++)
+	for (off_t i = 0;
+	     waited < ticks &&
+	     clock_now_ns() < begin_ns + (waited ? LONGEST_WRITE_S : LONGEST_TRY_S) * NS_PER_SEC;
+	     i++) {
 		if (pwrite(fd, block, BLOCK, (i % 256) * BLOCK) != BLOCK)
 			give_up("write");
+		waited = read_stat_word("/proc/thread-self/stat", 42) - begin_ticks;
+	}
 	free(block);
 	unlink(path);
+}
+
+struct writer {
+	pthread_t thread;
+	char path[256];
+	uint64_t ticks, waited;
+};
+
+static void *write_in_thread(void *argument)
+{
+	struct writer *writer = argument;
+
+	write_through(writer->path, writer->ticks);
+	writer->waited = read_stat_word("/proc/thread-self/stat", 42);
+	return NULL;
+}
+
+static void write_in_threads(struct actor *actor, unsigned count, const char *path, uint64_t ticks)
+{
+	struct writer writers[MOST_THREADS];
+
+	if (count > MOST_THREADS)
+		give_up("writers");
+	for (unsigned i = 0; i < count; i++) {
+		writers[i].ticks = ticks;
+		snprintf(writers[i].path, sizeof(writers[i].path), "%s.%u", path, i);
+		if (pthread_create(&writers[i].thread, NULL, write_in_thread, &writers[i]) != 0)
+			give_up("pthread_create");
+	}
+	for (unsigned i = 0; i < count; i++) {
+		pthread_join(writers[i].thread, NULL);
+		actor->ended_iowait_ticks += writers[i].waited;
+	}
 }
 
 static struct sockaddr_in to_address(const char *address, const char *port)
@@ -231,6 +317,17 @@ static void transfer(int fd, bool is_send, size_t left)
 	}
 }
 
+/* In the order of a server that answers: it works, and closes. */
+static void run_brief(struct actor *actor, char **words)
+{
+	int fd = open_connection("tcp", words[3], words[4]);
+
+	actor->begin = read_use();
+	burn(CLOCK_PROCESS_CPUTIME_ID, strtoull(words[1], NULL, 10));
+	touch(actor, strtoul(words[2], NULL, 10));
+	close(fd);
+}
+
 static void run_mayfly(struct actor *actor, char **words)
 {
 	int status;
@@ -279,6 +376,11 @@ static void obey(struct actor *actor, char **words)
 		drop(actor);
 	} else if (strcmp(verb, "write") == 0) {
 		write_through(words[1], number);
+	} else if (strcmp(verb, "writers") == 0) {
+		write_in_threads(actor, (unsigned)strtoul(words[1], NULL, 10), words[2],
+				 strtoull(words[3], NULL, 10));
+	} else if (strcmp(verb, "brief") == 0) {
+		run_brief(actor, words);
 	} else if (strcmp(verb, "mayfly") == 0) {
 		run_mayfly(actor, words);
 	} else if (strcmp(verb, "usage") != 0) {
