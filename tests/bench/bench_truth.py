@@ -3,7 +3,7 @@
 """Whether the daemon names the right process. For each cell of the matrix many processes open one flow
 each and exit, at full speed on all cores; the daemon's JSON is compared with what they know of
 themselves. "src" and "dst" (where it is local): right/wrong/unattributed; "partial": the process is
-right, its name or parent is left out. Tuples that came twice are left out.
+right, and something of it (name, parent, user, executable) is left out. Tuples that came twice are left out.
 
 Exit status 1: a process was named wrongly, a flow had no record, or with trace more than 0.1 % of a cell was
 unattributed. 77: not here."""

@@ -4,6 +4,9 @@ say of each: right, wrong, or nobody and why."""
 
 import collections
 import itertools
+import os
+import pathlib
+import pwd
 import subprocess
 
 from harness.daemon import build_directory
@@ -79,15 +82,27 @@ class Holders:
         self.process.wait(timeout=20)
 
 
+def _about(who, pid, name):
+    """The generator and all that it starts are one user's."""
+    return {f"{who}_PID": pid, f"{who}_NAME": name, f"{who}_UID": os.getuid(),
+            f"{who}_USER_NAME": pwd.getpwuid(os.getuid()).pw_name}
+
+
+def _is_same(said, true):
+    """A path may be told as execve(2) was given it."""
+    return said == true if not isinstance(true, pathlib.Path) else \
+        os.path.realpath(said) == os.path.realpath(true)
+
+
 class Score:
     """right, wrong and none (by reason) of both ends; mistakes: texts. An end is wrong where its
-    process, its name or its parent is another's; "partial" where the process is right and its name or
-    its parent is left out. Tuples that came twice are left out."""
+    process, or anything that is told of it, is another's; "partial" where the process is right and
+    something of it is left out (gaps: what). Tuples that came twice are left out."""
 
     def __init__(self, generator, records):
         self.cell = generator.cell
         self.src, self.dst = collections.Counter(), collections.Counter()
-        self.mistakes = []
+        self.mistakes, self.gaps = [], collections.Counter()
         told = collections.defaultdict(list)
         for record in filter(generator.is_ours, records):
             told[record["L4_SRC_PORT"], record["L4_DST_PORT"]].append(record)
@@ -100,27 +115,29 @@ class Score:
             if used[tuple_] > 1:
                 continue
             record = told[tuple_][-1] if told[tuple_] else None
-            self._judge(self.src, "SRC", record, (flow.pid, program, flow.parent, "truth_spawner"))
+            self._judge(self.src, "SRC", record, {
+                **_about("SRC_PROC", flow.pid, program), **_about("SRC_FATHER_PROC", flow.parent, "truth_spawner"),
+                "SRC_PROC_EXE": programs() / ("truth_sender" if self.cell.is_exec else "truth_flows")})
             if self.cell.is_local:
-                self._judge(self.dst, "DST", record, (generator.server, "truth_server", None, None))
+                self._judge(self.dst, "DST", record, {
+                    **_about("DST_PROC", generator.server, "truth_server"),
+                    "DST_PROC_EXE": programs() / "truth_flows"})
 
     def _judge(self, count, end, record, truth):
         if record is None:
             count["no record"] += 1
             return
-        keys = (f"{end}_PROC_PID", f"{end}_PROC_NAME", f"{end}_FATHER_PROC_PID",
-                f"{end}_FATHER_PROC_NAME")
-        said = tuple(record.get(key) for key in keys)
-        if said[0] is None:
+        said = {key: record[key] for key in truth if key in record}
+        if f"{end}_PROC_PID" not in said:
             count[record.get(f"{end}_PROC_ATTRIBUTION_REASON") or
                   record.get(f"{end}_PROC_ATTRIBUTION", "nothing")] += 1
-        elif any(b is not None and a is not None and a != b for a, b in zip(said, truth)):
+        elif any(not _is_same(value, truth[key]) for key, value in said.items()):
             count["wrong"] += 1
             self.mistakes.append(f"{end} {said}, in truth {truth}: {record}")
-        elif any(a is None and b is not None for a, b in zip(said, truth)):
-            count["partial"] += 1
-            count["right"] += 1
         else:
+            gaps = [key for key in truth if key not in said]
+            self.gaps.update(gaps)
+            count["partial"] += bool(gaps)
             count["right"] += 1
 
     @staticmethod
