@@ -12,6 +12,8 @@
 /* A single holder that is so again at a look that is this much later did not just pass the connection
  * on. */
 #define SETTLED_NS (20 * NS_PER_MS)
+/* /proc tells a start to the tick, and trace of an end a moment after the exit record. */
+#define SAME_LIFE_NS (20 * NS_PER_MS)
 
 struct socket_tuple flow_owners_get_socket(const struct flow *flow, bool initiator)
 {
@@ -120,6 +122,24 @@ static struct process *acquire(struct flow_owners *owners, const struct ownershi
 	if (process)
 		complete(owners, owner, process);
 	return process;
+}
+
+void flow_owners_complete(struct flow_owners *owners, const struct flow_end *end, uint64_t now_ns)
+{
+	const struct process_identity *identity = process_get_identity(end->process);
+	struct attribution_life life;
+	struct process_trace trace;
+
+	if (identity->has_executable)
+		return;
+	flow_owners_drain_trace(owners, now_ns);
+	if (process_is_gone(end->process))
+		now_ns = process_get_end_ns(end->process) + SAME_LIFE_NS;
+	if (attribution_find_life(owners->attribution, identity->id.pid, now_ns, &life) &&
+	    life.start_ns + SAME_LIFE_NS >= identity->start_ns &&
+	    life.start_ns <= identity->start_ns + SAME_LIFE_NS &&
+	    attribution_find_process(owners->attribution, identity->id.pid, life.end_ns, &trace))
+		process_table_complete(owners->processes, end->process, &trace, 0);
 }
 
 void flow_owners_drop(struct flow_owners *owners, struct flow_end *end)

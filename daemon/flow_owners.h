@@ -36,6 +36,9 @@ void flow_owners_drain_trace(struct flow_owners *owners, uint64_t event_ns);
  * "has_ended": the connection is closed. */
 void flow_owners_ask(struct flow_owners *owners, struct flow *flow, struct flow_end *end,
 		     bool has_ended, uint64_t now_ns);
+/* Before an end that has a process is told: one that executed another program after it was read, and is gone
+ * or a zombie, has its executable by trace. */
+void flow_owners_complete(struct flow_owners *owners, const struct flow_end *end, uint64_t now_ns);
 /* Lets go of what the end holds. */
 void flow_owners_drop(struct flow_owners *owners, struct flow_end *end);
 

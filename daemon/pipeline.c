@@ -293,6 +293,7 @@ static void name_end(struct pipeline *pipeline, const struct flow_end *end, uint
 						     ret->socket_user_name);
 		return;
 	}
+	flow_owners_complete(&pipeline->owners, end, now_ns);
 	ret->identity = process_get_identity(end->process);
 	ret->cgroup = ret->identity->cgroup;
 	ret->package = process_table_find_package(pipeline->parts.processes, ret->identity);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Cases of docs/attribution-cases.md: sockets that are short, handed on, or not where one looks."""
 
+import os
 import shutil
 import subprocess
 
@@ -121,6 +122,8 @@ def test_a08_exec_after_connect(pair, agent, daemon, need):
     server.close(name="s")
     record = probed.wait_record(L4_DST_PORT=PORT)
     assert record["SRC_PROC_PID"] == shell.pid and record["SRC_PROC_ATTRIBUTION"] in PROVEN, record
+    assert record["SRC_PROC_NAME"] == "cat", record
+    assert record["SRC_PROC_EXE"] == os.path.realpath(shutil.which("cat")), record
 
 
 @pytest.mark.parametrize("source", [WITHOUT_LEADER, OWN_DESCRIPTORS],
