@@ -221,8 +221,9 @@ static void report_usage(struct process_reporter *reporter, struct life *life,
 	interval.end_ns = process.has_usage ? process.usage.taken_ns : clock_now_ns();
 	if (event == RECORD_EVENT_END)
 		interval.end_ns = process_get_end_ns(life->process);
-	/* As a zombie it was sampled after its end. */
-	if (interval.end_ns > life->base.base_ns && process.usage.taken_ns > interval.end_ns)
+	/* As a zombie it was sampled after its end, and of an exit record the time is that of its reading:
+	 * the load is over the time that is told. */
+	if (interval.end_ns > life->base.base_ns)
 		process.usage.taken_ns = interval.end_ns;
 	process.peak_memory_bytes = process_get_peak_memory(life->process, life->base.base_ns);
 	interval.totals = process_read_totals(reporter->options.processes, life->process);
