@@ -14,6 +14,7 @@ from harness.records import assert_has
 from harness.waiting import wait_for
 
 PORT = 8105
+WITH_PROCESSES = {"processes": {"report": "networked"}}
 CONTAINER = "3f29a1b0c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f"
 
 
@@ -66,6 +67,19 @@ def scope_of_a_container():
     return f"pf{os.getpid()}.slice/docker-{CONTAINER}.scope"
 
 
+def assert_same_life(probed, record, *names, side="SRC"):
+    """The record of the process, which has ended, says the same as its flow's."""
+    life = probed.wait_record(RECORD_TYPE="process", PROC_PID=record[f"{side}_PROC_PID"],
+                              PROC_EVENT="end")
+    assert_has(life, {f"PROC_{name}": record[f"{side}_PROC_{name}"] for name in names})
+
+
+def standing(server, address):
+    """The port of a listener that stays."""
+    server.listen(name="standing", version=4, address=address, port=PORT + 1)
+    return PORT + 1
+
+
 def talk(client, server, address, daemon):
     """A connection that stands until the daemon has looked at it."""
     server.listen(name="l", version=4, address=address, port=PORT)
@@ -83,7 +97,7 @@ def talk(client, server, address, daemon):
 @pytest.mark.parametrize("method", ["trace", "sock_diag"])
 def test_container_and_unit_of_a_process(pair, agent, daemon, make_cgroup, method):
     path = make_cgroup(scope_of_a_container())
-    probed = daemon(pair.probe, {"attribution": {"methods": [method]}})
+    probed = daemon(pair.probe, {"attribution": {"methods": [method]}, **WITH_PROCESSES})
     inside, outside = agent(pair.probe, "inside"), agent(pair.probe, "outside")
     server = agent(pair.peer, "server")
     (path / "cgroup.procs").write_text(str(inside.pid))
@@ -93,6 +107,15 @@ def test_container_and_unit_of_a_process(pair, agent, daemon, make_cgroup, metho
     assert_has(record, {"SRC_PROC_CONTAINER_ID": CONTAINER[:12],
                         "SRC_PROC_UNIT": f"docker-{CONTAINER}.scope",
                         "SRC_PROC_CGROUP": "/" + scope_of_a_container()})
+    asked = probed.ask("processes", "--container", CONTAINER[:6])
+    assert [one["PROC_PID"] for one in asked] == [inside.pid], "picked by the begin of its container"
+    inside.connect(name="d", address=pair.PEER4, port=standing(server, pair.PEER4))
+    wait_for(lambda: [flow["SRC_PROC_PID"] for flow in
+                      probed.ask("flows", "--container", CONTAINER[:12])] == [inside.pid],
+             "the flow of the container")
+    server.close(name="standing")  # with what nobody accepted: a process is told when its flows are over
+    assert inside.end() == 0
+    assert_same_life(probed, record, "CONTAINER_ID", "UNIT", "CGROUP", "EXE")
     record = probed.wait_record(L4_DST_PORT=PORT, SRC_PROC_PID=outside.pid)
     assert "SRC_PROC_CONTAINER_ID" not in record
     assert CONTAINER not in record.get("SRC_PROC_CGROUP", "")
@@ -127,12 +150,14 @@ def test_short_lives_have_unit_and_executable(pair, agent, daemon, make_cgroup):
 def test_service_answers_with_its_unit(pair, agent, daemon, make_cgroup):
     unit = f"pf{os.getpid()}-web.service"
     path = make_cgroup(f"system.slice/{unit}")
-    probed = daemon(pair.probe)
+    probed = daemon(pair.probe, WITH_PROCESSES)
     client, server = agent(pair.peer, "client"), agent(pair.probe, "server")
     (path / "cgroup.procs").write_text(str(server.pid))
     talk(client, server, pair.PROBE4, probed)
     record = probed.wait_record(L4_DST_PORT=PORT, DST_PROC_PID=server.pid)
     assert_has(record, {"DST_PROC_UNIT": unit, "DST_PROC_CGROUP": f"/system.slice/{unit}"})
+    assert server.end() == 0
+    assert_same_life(probed, record, "UNIT", "CGROUP", "EXE", side="DST")
     assert "DST_PROC_CONTAINER_ID" not in record
 
 
@@ -178,7 +203,7 @@ def test_command_line_is_off_by_default(pair, agent, daemon):
 
 
 def test_command_line_where_it_is_asked_for(pair, agent, daemon):
-    probed = daemon(pair.probe, {"processes": {"command_line": True}})
+    probed = daemon(pair.probe, {"processes": {"command_line": True, "report": "networked"}})
     client, server = agent(pair.probe, "client"), agent(pair.peer, "server")
     talk(client, server, pair.PEER4, probed)
     record = probed.wait_record(L4_DST_PORT=PORT)
@@ -186,6 +211,8 @@ def test_command_line_where_it_is_asked_for(pair, agent, daemon):
     wanted = wanted.rstrip(b"\0").replace(b"\0", b" ").decode()
     assert wanted.startswith("/usr/bin/python3 -c ")
     assert_has(record, {"SRC_PROC_CMDLINE": wanted})
+    assert client.end() == 0
+    assert_same_life(probed, record, "CMDLINE", "EXE")
 
 
 def dpkg_owner(path):
@@ -221,7 +248,7 @@ def connect_when_packages_are_read(*arguments):
 
 def test_package_of_an_executable(pair, agent, daemon, need):
     need("dpkg-query", "curl")
-    probed = daemon(pair.probe)
+    probed = daemon(pair.probe, WITH_PROCESSES)
     server = agent(pair.peer, "server")
     executable = os.path.realpath(shutil.which("curl"))
     wanted = dpkg_owner(executable)
@@ -230,6 +257,7 @@ def test_package_of_an_executable(pair, agent, daemon, need):
     father = dpkg_owner(os.path.realpath("/proc/self/exe"))
     assert_has(record, {"SRC_PROC_EXE": executable, "SRC_PROC_PKG_NAME": wanted,
                         "SRC_FATHER_PROC_PKG_NAME": father})
+    assert_same_life(probed, record, "EXE", "PKG_NAME")
 
 
 def test_file_of_no_package_has_none(pair, agent, daemon, need, tmp_path):

@@ -72,6 +72,12 @@ def test_every_one_of_2000_processes(pair, daemon):
         worst = max(worst, abs(record["PROC_CPU_MICROSECONDS"] - truth["cpu_us"]))
         assert abs(record["PROC_CPU_MICROSECONDS"] - truth["cpu_us"]) <= tick_us, (record, truth)
         assert record["PROC_START_MILLISECONDS"] <= record["PROC_END_MILLISECONDS"], record
+        assert record["INTERVAL_START_MILLISECONDS"] == record["PROC_START_MILLISECONDS"], record
+        life_ms = record["PROC_END_MILLISECONDS"] - record["PROC_START_MILLISECONDS"]
+        if life_ms >= 20:  # both ends are cut to a millisecond, the load to a hundredth of a percent
+            load_us = record["PROC_AVERAGE_CPU_LOAD"] * life_ms / 10
+            apart = abs(load_us - record["PROC_CPU_MICROSECONDS"])
+            assert apart <= record["PROC_CPU_MICROSECONDS"] * 1.1 / life_ms + life_ms / 10 + 1, record
     # (LeakSanitizer makes the parent another child, at its end.)
     assert not [record for truth in made for record in records[truth["pid"]]], "told twice"
     print(f"the daemon used {cpu_s * 1e6 / COUNT:.0f} us a process, {others} of others included")
@@ -134,6 +140,70 @@ def test_who_ran_while_a_flow_was_served(pair, daemon):
         sum(record["IN_BYTES"] for record in flows), (records, flows)
     assert all("PROC_VOLUNTARY_SWITCHES" in record and "PROC_READ_BYTES" in record
                for record in records[1:]), records
+
+
+def add_up(records, name):
+    return sum(record[name] for record in records)
+
+
+def test_values_are_what_the_process_knows_itself(pair, daemon, tmp_path):
+    """What it read, wrote and waited for, how its CPU time parts and how large it was, over several
+    records."""
+    probed = daemon(pair.probe, {"flows": {"active_timeout": "1s"},
+                                 "processes": {"report": "networked", "sample_interval": "100ms"}})
+    subject, peer = UsageActor(pair.probe, "subject"), UsageActor(pair.peer, "peer")
+    peer.listen("tcp", pair.PEER4, PORT)
+    # Whether this kernel's figures have what ended threads did is learnt from a process with some.
+    subject.mayfly(1, 1, pair.PEER4, PORT, 2)
+    probed.wait_record(RECORD_TYPE="process", PROC_NAME="mayfly", PROC_EVENT="end")
+    slot = subject.connect("tcp", pair.PEER4, PORT)["slot"]
+    subject.copy(tmp_path / "copied", 24)
+    subject.write(tmp_path / "written", 20)
+    subject.burn(200)
+    subject.threads(8, 40)
+    large = subject.touch(20000)
+    known = len(probed.find(RECORD_TYPE="process", PROC_PID=subject.pid, PROC_EVENT="interim"))
+    probed.wait_records(known + 2, RECORD_TYPE="process", PROC_PID=subject.pid, PROC_EVENT="interim")
+    subject.drop()
+    known = len(probed.find(RECORD_TYPE="process", PROC_PID=subject.pid, PROC_EVENT="interim"))
+    probed.wait_records(known + 2, RECORD_TYPE="process", PROC_PID=subject.pid, PROC_EVENT="interim")
+    io = dict(line.split(": ") for line in
+              open(f"/proc/{subject.pid}/io", encoding="ascii").read().splitlines())
+    resident = int(open(f"/proc/{subject.pid}/statm", encoding="ascii").read().split()[1]) * \
+        os.sysconf("SC_PAGESIZE")
+    truth = subject.close(slot)
+    assert subject.end() == 0
+    probed.wait_record(RECORD_TYPE="process", PROC_PID=subject.pid, PROC_EVENT="end")
+    records = probed.find(RECORD_TYPE="process", PROC_PID=subject.pid)
+    assert len(records) >= 3
+    told = {name: add_up(records, f"PROC_{name}") for name in (
+        "READ_BYTES", "WRITTEN_BYTES", "VOLUNTARY_SWITCHES", "INVOLUNTARY_SWITCHES",
+        "USER_CPU_MICROSECONDS", "SYSTEM_CPU_MICROSECONDS", "CPU_MICROSECONDS")}
+    print(told, truth, io)
+    assert told["READ_BYTES"] >= 24 << 20 and told["WRITTEN_BYTES"] >= 24 << 20
+    assert 0 <= told["READ_BYTES"] - int(io["read_bytes"]) <= 1 << 20, (told, io)
+    assert told["WRITTEN_BYTES"] == int(io["write_bytes"]), (told, io)
+    for name, key in (("VOLUNTARY_SWITCHES", "voluntary"), ("INVOLUNTARY_SWITCHES", "involuntary")):
+        assert truth[key] <= told[name] + 5 and told[name] <= truth[key] + 20, (name, told, truth)
+    tick_ms = 1000 / os.sysconf("SC_CLK_TCK")
+    for name, key in (("USER", "user_ms"), ("SYSTEM", "system_ms")):
+        told_ms = told[f"{name}_CPU_MICROSECONDS"] / 1000
+        assert abs(told_ms - truth[key]) <= max(2 * tick_ms, truth[key] * 0.05), (told, truth)
+    assert abs(told["USER_CPU_MICROSECONDS"] + told["SYSTEM_CPU_MICROSECONDS"] -
+               told["CPU_MICROSECONDS"]) <= len(records)
+    page = os.sysconf("SC_PAGESIZE")
+    peaks = [record["PROC_PEAK_MEMORY"] for record in records]
+    assert abs(max(peaks) - large["memory"]) <= 64 * page, (peaks, large)
+    assert max(peaks) <= large["peak"] + 64 * page, (peaks, large)
+    last = [record for record in records if record["PROC_EVENT"] == "interim"][-1]
+    assert abs(last["PROC_ACTUAL_MEMORY"] - resident) <= 64 * page, (last, resident)
+    assert last["PROC_PEAK_MEMORY"] <= max(peaks) - 15000 * page, "of its own interval"
+    if all("PROC_PCTG_IOWAIT" in record for record in records):
+        waited_ms = sum(record["PROC_PCTG_IOWAIT"] *
+                        (record["PROC_END_MILLISECONDS"] - record["INTERVAL_START_MILLISECONDS"])
+                        for record in records) / 10000
+        assert abs(waited_ms - truth["iowait_ms"]) <= max(tick_ms, truth["iowait_ms"] * 0.05), \
+            (waited_ms, truth)
 
 
 def test_only_those_with_flows(pair, daemon):

@@ -155,18 +155,25 @@ def test_threads_of_which_some_end_early(pair, actors, daemon):
     assert end["cpu_ms"] - begin["cpu_ms"] >= 4 * 80 + 4 * 40
 
 
-def test_process_that_ends_before_it_can_be_sampled(pair, actors, daemon):
-    """The daemon stands still for the whole life of the process: its exit record tells."""
-    probed = daemon(pair.probe)
+@pytest.mark.parametrize("threads", [0, 5])
+def test_process_that_ends_before_it_can_be_sampled(pair, actors, daemon, threads):
+    """The daemon stands still for the whole life of the process: its exit record tells, or those of all
+    its threads."""
+    probed = daemon(pair.probe, {"processes": {"report": "networked"}})
     subject, peer = actors
     probed.sync()
     probed.signal(signal.SIGSTOP)
-    child = subject.mayfly(400, 1500, pair.PEER4, PORT)["child"]
+    child = subject.mayfly(400, 1500, pair.PEER4, PORT, threads)["child"]
     peer.close(peer.accept(0)["slot"])
     probed.signal(signal.SIGCONT)
-    record = probed.wait_record(L4_DST_PORT=PORT)
+    record = probed.wait_record(RECORD_TYPE="flow", L4_DST_PORT=PORT)
     assert record["SRC_PROC_PID"] == child["pid"] and record["SRC_PROC_NAME"] == "mayfly", record
+    assert child["faults"] >= 1500 * (threads + 1)
     assert_used(record, {"cpu_ms": 0, "faults": 0}, child)
+    life = probed.wait_record(RECORD_TYPE="process", PROC_PID=child["pid"])
+    assert abs(life["PROC_NUM_PAGE_FAULTS"] - child["faults"]) <= 5 * (threads + 1), (life, child)
+    assert 0 <= child["voluntary"] - life["PROC_VOLUNTARY_SWITCHES"] <= 3 * (threads + 1)
+    assert "PROC_READ_BYTES" in life and "PROC_WRITTEN_BYTES" in life, life
 
 
 def test_flow_without_a_pause(pair, actors, daemon):

@@ -10,9 +10,11 @@
  *   touch PAGES       drop (gives back all that was touched)
  *   write PATH TICKS  with O_DIRECT and O_SYNC, until it waited so many clock ticks for it
  *   writers COUNT PATH TICKS   the same in each of so many threads, which end
+ *   copy PATH MIB     writes so much with O_DIRECT, and reads it again
  *   brief MS PAGES ADDRESS PORT    connects, burns, touches and closes without a pause: what it had used
  *                     when the connection was there is told as well
- *   mayfly MS PAGES ADDRESS PORT   a child connects, burns, touches and ends: its use is told
+ *   mayfly MS PAGES ADDRESS PORT THREADS   a child connects, burns, touches and ends, each of its threads
+ *                     too: its use is told
  *   usage */
 
 #include <arpa/inet.h>
@@ -226,6 +228,25 @@ static void write_through(const char *path, uint64_t ticks)
 	unlink(path);
 }
 
+static void copy(const char *path, size_t mib)
+{
+	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
+	size_t size = 1 << 20;
+	void *block = NULL;
+
+	if (fd < 0 || posix_memalign(&block, BLOCK, size) != 0)
+		give_up(path);
+	memset(block, 1, size);
+	for (size_t i = 0; i < mib; i++)
+		if (pwrite(fd, block, size, (off_t)(i * size)) != (ssize_t)size)
+			give_up("write");
+	for (size_t i = 0; i < mib; i++)
+		if (pread(fd, block, size, (off_t)(i * size)) != (ssize_t)size)
+			give_up("read");
+	free(block);
+	unlink(path);
+}
+
 struct writer {
 	pthread_t thread;
 	char path[256];
@@ -328,8 +349,26 @@ static void run_brief(struct actor *actor, char **words)
 	close(fd);
 }
 
+struct worker {
+	pthread_t thread;
+	size_t pages;
+	uint64_t ms;
+};
+
+static void *work_in_thread(void *argument)
+{
+	const struct worker *worker = argument;
+	struct actor own = {0};
+
+	touch(&own, worker->pages);
+	burn(CLOCK_THREAD_CPUTIME_ID, worker->ms);
+	return NULL;
+}
+
 static void run_mayfly(struct actor *actor, char **words)
 {
+	unsigned threads = (unsigned)strtoul(words[5], NULL, 10);
+	struct worker workers[MOST_THREADS];
 	int status;
 	pid_t pid = fork();
 
@@ -339,6 +378,14 @@ static void run_mayfly(struct actor *actor, char **words)
 		int fd = open_connection("tcp", words[3], words[4]);
 
 		prctl(PR_SET_NAME, "mayfly");
+		for (unsigned i = 0; i < threads % MOST_THREADS; i++) {
+			workers[i].ms = strtoull(words[1], NULL, 10);
+			workers[i].pages = strtoul(words[2], NULL, 10);
+			if (pthread_create(&workers[i].thread, NULL, work_in_thread, &workers[i]))
+				_exit(1);
+		}
+		for (unsigned i = 0; i < threads % MOST_THREADS; i++)
+			pthread_join(workers[i].thread, NULL);
 		touch(actor, strtoul(words[2], NULL, 10));
 		burn(CLOCK_PROCESS_CPUTIME_ID, strtoull(words[1], NULL, 10));
 		close(fd);
@@ -379,6 +426,8 @@ static void obey(struct actor *actor, char **words)
 	} else if (strcmp(verb, "writers") == 0) {
 		write_in_threads(actor, (unsigned)strtoul(words[1], NULL, 10), words[2],
 				 strtoull(words[3], NULL, 10));
+	} else if (strcmp(verb, "copy") == 0) {
+		copy(words[1], strtoul(words[2], NULL, 10));
 	} else if (strcmp(verb, "brief") == 0) {
 		run_brief(actor, words);
 	} else if (strcmp(verb, "mayfly") == 0) {

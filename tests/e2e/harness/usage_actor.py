@@ -31,6 +31,11 @@ class UsageActor:
         assert "error" not in answer, f"{self.name}: {what}: {answer['error']}"
         return answer
 
+    def end(self):
+        """Its exit status."""
+        self._process.stdin.close()
+        return self._process.wait(timeout=_ANSWER_S)
+
     def __getattr__(self, verb):
         if verb.startswith("_"):
             raise AttributeError(verb)
