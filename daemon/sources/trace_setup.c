@@ -13,7 +13,11 @@
 
 /* Lookups: only those made to send (flowi_iif is the loopback device, index 1 in every namespace),
  * which found a route. 152 is TRACE_CONTEXT_BORROWED. */
-#define LOOKUP_FILTER "err == 0 && iif == 1 && !(common_flags & 152) && "
+#define SENDS_FILTER  "iif == 1 && !(common_flags & 152) && "
+#define LOOKUP_FILTER "err == 0 && " SENDS_FILTER
+/* Without a route, IPv4 sends where it is told the device: SO_BINDTODEVICE, IP_MULTICAST_IF
+ * (ip_route_output_key_hash_rcu() in net/ipv4/route.c). */
+#define LOOKUP_V4_FILTER "(err == 0 || oif != 0) && " SENDS_FILTER
 
 /* What programs send without ports: OSPF, PIM, VRRP, SCTP (whose ports are not told), UDP-Lite (the
  * same), 253 and 254, and 255, packets with a header of the program's own. Tunnels (4, 41, 47, 50, 51)
@@ -40,7 +44,8 @@ static const struct {
 	const char *before_ports, *after_ports; /* around the ports that are left out */
 } rows[TRACE_TRACEPOINT_COUNT] = {
 	/* TCP over IPv6 has no source port in any lookup. */
-	[TRACE_LOOKUP_V4] = {.filter = LOOKUP_FILTER "(sport != 0 || proto == 1 || " PORTLESS ")",
+	[TRACE_LOOKUP_V4] = {.filter =
+				     LOOKUP_V4_FILTER "(sport != 0 || proto == 1 || " PORTLESS ")",
 			     .before_ports = " && (proto == 6 || (",
 			     .after_ports = "))"},
 	[TRACE_LOOKUP_V6] = {.filter = LOOKUP_FILTER

@@ -110,6 +110,53 @@ def test_a03_closed_before_it_is_connected(pair, agent, daemon, version):
     assert record.get("SRC_PROC_PID", process.pid) == process.pid, record
 
 
+# To multicast and broadcast addresses, each from a socket that is bound to nothing; then says its port.
+SEND_TO_MANY = """
+import socket, sys
+print("ready", flush=True)
+sys.stdin.readline()
+device = next(index for index, name in socket.if_nameindex() if name != "lo")
+kept = []
+for address in sys.argv[2:]:
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    kept.append(made)
+    if made.family == socket.AF_INET:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.77.0.1"))
+    else:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, device)
+    made.sendto(b"x", (address, int(sys.argv[1])))
+    print(made.getsockname()[1], flush=True)
+sys.stdin.readline()
+"""
+# On a device that it is told the kernel sends there without a look at the routes: trace has nothing.
+LOCAL_MULTICAST = "224.0.0.251"
+MANY = [LOCAL_MULTICAST, "239.255.255.250", "10.77.0.255", "ff02::fb", "ff15::1"]
+
+
+@pytest.mark.parametrize("methods", [["trace"], ["sock_diag"], ["trace", "sock_diag"]], ids="+".join)
+def test_a24_who_sends_to_many_is_named(pair, daemon, methods):
+    probed = daemon(pair.probe, {"attribution": {"methods": methods},
+                                 "flows": {"idle_timeout": "1s"}})
+    process = pair.probe.popen("/usr/bin/python3", "-c", SEND_TO_MANY, PORT, *MANY,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    probed.sync()  # sock_diag believes in a sender that was there before the event that was read last
+    process.stdin.write("\n")
+    process.stdin.flush()
+    ports = {address: int(process.stdout.readline()) for address in MANY}
+    finish(probed, process)
+    for address, port in ports.items():
+        record = probed.wait_record(L4_DST_PORT=PORT, L4_SRC_PORT=port)
+        assert record["DST_PROC_ATTRIBUTION"] == "remote" and "DST_PROC_PID" not in record, record
+        if address == LOCAL_MULTICAST and methods == ["trace"]:
+            assert record["SRC_PROC_ATTRIBUTION_REASON"] == "unsupported", record
+            continue
+        expected = methods[-1] if address == LOCAL_MULTICAST else methods[0]
+        assert record["SRC_PROC_ATTRIBUTION"] == expected, record
+        assert record["SRC_PROC_PID"] == process.pid, record
+
+
 def test_a08_exec_after_connect(pair, agent, daemon, need):
     need("bash")
     probed = daemon(pair.probe)
