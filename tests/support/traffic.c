@@ -48,7 +48,7 @@ static int open_bound(int family, int type, uint16_t port, uint16_t *ret_port)
 	int fd = must(socket(family, type | SOCK_CLOEXEC, 0)), one = 1;
 	union address address;
 	socklen_t length = loopback(family, port, &address);
-	struct timeval limit = {.tv_sec = 5};
+	struct timeval limit = {.tv_sec = 30};
 
 	must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));
 	must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)));
@@ -126,7 +126,7 @@ void traffic_ping(int family, uint16_t id)
 	cleanup_close int fd =
 		must(socket(family, SOCK_RAW | SOCK_CLOEXEC,
 			    family == AF_INET ? (int)IPPROTO_ICMP : (int)IPPROTO_ICMPV6));
-	struct timeval limit = {.tv_sec = 5};
+	struct timeval limit = {.tv_sec = 30};
 	union address address;
 	socklen_t length = loopback(family, 0, &address);
 	char answer[256];
