@@ -53,6 +53,10 @@ extra  openssl                       openssl
 judge  sysdig                        sysdig
 extra  systemd                       systemd
 extra  python3-prometheus-client     python3-prometheus_client
+extra  podman                        podman
+extra  runc                          runc
+extra  iptables                      iptables
+extra  busybox-static                busybox
 judge  pmacct                        pmacct
 judge  python3-zmq                   python3-zmq
 extra  python3-yaml                  python3-pyyaml
@@ -76,10 +80,11 @@ vm     kmod                          -
 vm     qemu-system-x86               -
 '
 
-# Packages of the table that bring a service along, and its name: it is never left running or
-# enabled by an installation made here.
+# Packages of the table that bring a service along, and its name (of another kind of unit, with its ending): it is
+# never left running or enabled by an installation made here.
 packages_services='nginx-light:nginx nginx-core:nginx ulogd2:ulogd2 ulogd:ulogd nfdump:nfdump
-pmacct:nfacctd pmacct:pmacctd pmacct:sfacctd pmacct:uacctd'
+pmacct:nfacctd pmacct:pmacctd pmacct:sfacctd pmacct:uacctd podman:podman podman:podman.socket
+podman:podman-restart podman:podman-auto-update podman:podman-auto-update.timer'
 
 say()
 {
@@ -235,12 +240,14 @@ repositories_hint()
 
 services_disable()
 {
-	local pair
+	local pair unit
 	command -v systemctl >/dev/null || return 0
 	for pair in $packages_services; do
 		[[ " $1 " == *" ${pair%%:*} "* ]] || continue
-		systemctl -q disable --now "${pair##*:}.service" 2>/dev/null ||
-			systemctl -q disable "${pair##*:}.service" 2>/dev/null || true
+		unit=${pair##*:}
+		[[ $unit == *.* ]] || unit+=.service
+		systemctl -q disable --now "$unit" 2>/dev/null ||
+			systemctl -q disable "$unit" 2>/dev/null || true
 	done
 }
 
