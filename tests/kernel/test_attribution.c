@@ -112,6 +112,30 @@ static int64_t do_bind_udp_any(int64_t argument)
 	return bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? fd : -errno;
 }
 
+/* "address" in host order. */
+static int64_t listen_on(uint32_t address, uint16_t port)
+{
+	struct sockaddr_in name = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int on = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0 && listen(fd, 64) == 0
+		       ? fd
+		       : -errno;
+}
+
+static int64_t do_listen_any(int64_t argument)
+{
+	return listen_on(INADDR_ANY, PORT(argument));
+}
+
+static int64_t do_listen_second(int64_t argument)
+{
+	return listen_on(INADDR_LOOPBACK + 1, PORT(argument));
+}
+
 static int64_t connect_to(int64_t argument, int type)
 {
 	enum shape shape = SHAPE(argument);
@@ -537,6 +561,43 @@ static void a16_the_specific_address_wins(void **state)
 			     fixture->server.pid);
 		assert_owner(ask(fixture, IPPROTO_UDP, V4, port, 9), OWNERSHIP_SOCK_DIAG,
 			     fixture->server.pid);
+	}
+}
+
+/* A connection to 127.0.0.1, which "server" listens on, while "other" has the same port elsewhere. */
+static void check_one_port(struct fixture *fixture, actor_step listen_other, uint16_t port,
+			   bool is_server_first)
+{
+	struct actor other = actor_start();
+	int64_t listener, accepted, client;
+	uint16_t client_port;
+
+	if (!is_server_first)
+		tell(&other, listen_other, pack(V4, port, 0));
+	listener = tell(&fixture->server, do_listen_reuseport, pack(V4, port, 0));
+	if (is_server_first)
+		tell(&other, listen_other, pack(V4, port, 0));
+	client = tell(&fixture->client, do_connect, pack(V4, port, 0));
+	client_port = port_of(&fixture->client, client);
+	assert_owner(ask_responder(fixture, IPPROTO_TCP, V4, port, client_port), OWNERSHIP_LISTENER,
+		     fixture->server.pid);
+	accepted = tell(&fixture->server, do_accept, listener);
+	assert_owner(ask_responder(fixture, IPPROTO_TCP, V4, port, client_port),
+		     OWNERSHIP_SOCK_DIAG, fixture->server.pid);
+	/* Closed: nothing but the listeners is left to tell by. */
+	tell(&fixture->server, do_close, accepted);
+	assert_owner(ask_responder(fixture, IPPROTO_TCP, V4, port, client_port), OWNERSHIP_LISTENER,
+		     fixture->server.pid);
+	actor_stop(&other);
+}
+
+static void a16_one_port_of_two_listeners(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int order = 0; order < 2; order++) {
+		check_one_port(fixture, do_listen_any, (uint16_t)(20021 + order), order);
+		check_one_port(fixture, do_listen_second, (uint16_t)(20031 + order), order);
 	}
 }
 
@@ -1014,6 +1075,7 @@ int main(void)
 		TEST(a21_udp_mapped_server),
 		TEST(a05_port_taken_over_by_a_later_process),
 		TEST(a16_the_specific_address_wins),
+		TEST(a16_one_port_of_two_listeners),
 		TEST(a25_two_senders_on_one_port_are_ambiguous),
 		TEST(a25_two_sockets_of_one_process_are_not),
 		TEST(a14_reuseport_names_the_worker_that_receives),
