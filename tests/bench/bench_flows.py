@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What one flow costs the daemon, from the kernel's events to the record in a file or on the wire,
 beside ulogd doing the same and beside a loop that only receives. The subjects take turns, so that a
-slow moment of the machine meets all of them; what counts is the ratio within a round. The addresses
-are nobody's here, so attribution says "remote" at a glance: finding processes is not in the figure.
+slow moment of the machine meets all of them; what counts is the ratio within a round. procflowd runs with its
+defaults, but that delay accounting, a setting of the whole machine, stays as it is. The addresses are
+nobody's here, so attribution says "remote" at a glance: finding processes is not in the figure.
 
 Exit status 1: procflowd lost flows or could not run. A timing never fails it. 77: not here."""
 
@@ -144,7 +145,8 @@ class ProcflowdJson(Subject):
     is_ours = True
 
     def config(self):
-        return {"log": {"level": "notice", "to": "stderr"}}
+        return {"log": {"level": "notice", "to": "stderr"},
+                "attribution": {"namespaces": "all"}, "processes": {"report": "networked"}}
 
     def start(self):
         self.daemon = Daemon(self.namespace, self.directory / "daemon", self.config())
@@ -272,6 +274,34 @@ class ProcflowdIpfix(ProcflowdJson):
         return self.collector.count()
 
 
+class ProcflowdThree(ProcflowdIpfix):
+    """What the collector got is counted; NetFlow v9 goes to a port that nobody reads."""
+    name = "procflowd, JSON, IPFIX and v9"
+
+    def start(self):
+        self.unread = self.namespace.popen(
+            "/usr/bin/python3", "-c", "import socket,sys;s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM);"
+            "s.bind(('127.0.0.1',2055));print('ready',flush=True);sys.stdin.read()",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.unread.stdout.readline()
+        super().start()
+
+    def config(self):
+        return {**super().config(),
+                "exporters": [*super().config()["exporters"],
+                              {"type": "netflow9", "to": "udp://127.0.0.1:2055"},
+                              {"type": "json", "to": f"file://{self.directory}/all.json",
+                               "rotate_size": 0}]}
+
+    def count(self):
+        flows, said = super().count()
+        lines, repeated = count_flows(self.directory / "all.json", "IPV4_SRC_ADDR", "L4_SRC_PORT",
+                                      "IPV4_DST_ADDR")
+        self.unread.stdin.close()
+        self.unread.wait(timeout=10)
+        return min(flows, lines), "; ".join(filter(None, [said, repeated]))
+
+
 class Floor(Subject):
     name = "receive loop"
 
@@ -342,8 +372,8 @@ def print_summary(runs, subjects, base):
 def print_verdicts(summary, base, subjects):
     for name, _, ratio in summary:
         if ratio is not None and any(kind.name == name and kind.is_ours for kind in subjects):
-            print(f"CPU per flow at most ulogd's: {'yes' if ratio <= 1 else 'NO'} "
-                  f"({name}: {ratio:.2f} of {base}; half is wanted later)")
+            print(f"CPU per flow at most half of ulogd's: {'yes' if ratio <= 0.5 else 'NO'} "
+                  f"({name}: {ratio:.2f} of {base})")
 
 
 def parse_arguments(names):
@@ -358,7 +388,7 @@ def parse_arguments(names):
 
 def main():
     kinds = {"ulogd": Ulogd, "ulogd-destroy": UlogdDestroy, "json": ProcflowdJson,
-             "ipfix": ProcflowdIpfix, "floor": Floor}
+             "ipfix": ProcflowdIpfix, "three": ProcflowdThree, "floor": Floor}
     options = parse_arguments(list(kinds))
     if os.geteuid() != 0:
         print("skipped: needs root for a network namespace")
