@@ -28,6 +28,8 @@ struct flow_table {
 	struct slab slab;
 	struct list_node idlest_first;
 	struct retired_flows retired;
+	/* What ended while a listing that opens flows goes on: it may still show them. */
+	struct retired_flows ended;
 	uint64_t seed, next_id;
 	uint64_t last_listing_ns;
 	struct flow_listing listing; /* valid while is_listing */
@@ -50,6 +52,7 @@ int flow_table_new(const struct flow_table_options *options, struct flow_table *
 	slab_init(&table->slab, sizeof(struct flow));
 	list_init(&table->idlest_first);
 	retired_flows_init(&table->retired, options->max_flows);
+	retired_flows_init(&table->ended, options->max_flows);
 	*ret = table;
 	return 0;
 }
@@ -88,6 +91,7 @@ void flow_table_free(struct flow_table *table)
 	hash_map_fini(&table->map);
 	slab_fini(&table->slab);
 	retired_flows_fini(&table->retired);
+	retired_flows_fini(&table->ended);
 	free(table);
 }
 
@@ -415,6 +419,30 @@ static bool began_before_us(const struct flow_table *table, const struct flow_ev
 	return table->listing.is_first;
 }
 
+/* Outside the first listing and a resync the NEW event of what is unknown is on its way. */
+static bool is_opening(const struct flow_table *table)
+{
+	return table->is_listing && (table->listing.is_first || table->listing.is_resync);
+}
+
+static void note_ended(struct flow_table *table, const struct flow_event *event)
+{
+	struct retired_flow ended = {.hash = flow_key_hash(&event->key, table->seed),
+				     .conntrack_id = event->conntrack_id,
+				     .retired_ns = event->when_ns};
+
+	if (is_opening(table))
+		(void)retired_flows_add(&table->ended, &ended);
+}
+
+/* The listing was made before the end that was told of meanwhile. */
+static bool has_ended(struct flow_table *table, const struct flow_event *event)
+{
+	return is_opening(table) &&
+	       retired_flows_find(&table->ended, flow_key_hash(&event->key, table->seed),
+				  event->conntrack_id);
+}
+
 static void handle_listed_unknown(struct flow_table *table, const struct flow_event *event)
 {
 	struct retired_flow *retired = retired_flows_find(
@@ -426,8 +454,7 @@ static void handle_listed_unknown(struct flow_table *table, const struct flow_ev
 			return;
 		flow = revive(table, retired, event);
 	} else {
-		/* Outside the first listing and a resync the NEW event is on its way. */
-		if (!table->is_listing || !(table->listing.is_first || table->listing.is_resync))
+		if (!is_opening(table))
 			return;
 		if (table->options.report_tcp_close &&
 		    is_closed_tcp(&event->key, event->tcp_state) && began_before_us(table, event))
@@ -453,6 +480,8 @@ static void handle_listed(struct flow_table *table, const struct flow_event *eve
 {
 	struct flow *flow = flow_table_find(table, &event->key, 0);
 
+	if (has_ended(table, event))
+		return;
 	if (flow && flow->conntrack_id != event->conntrack_id) {
 		/* The events that tell of the change are on their way, unless they were lost. */
 		if (!table->is_listing || !table->listing.is_resync)
@@ -558,6 +587,7 @@ static void handle_destroy(struct flow_table *table, const struct flow_event *ev
 	struct flow *flow = flow_table_find(table, &event->key, event->conntrack_id);
 	struct retired_flow *retired;
 
+	note_ended(table, event);
 	if (flow) {
 		handle_destroy_known(table, flow, event);
 		return;
@@ -631,6 +661,7 @@ void flow_table_end_listing(struct flow_table *table, const struct flow_listing 
 {
 	if (listing->is_complete)
 		count_misses(table, now_ns);
+	retired_flows_fini(&table->ended);
 	table->is_listing = false;
 	table->had_first_listing = true;
 	table->last_listing_ns = now_ns;

@@ -506,6 +506,29 @@ static void test_resync_finds_what_was_lost(unused void **state)
 	watch_free(watch);
 }
 
+static void test_listing_shows_what_has_ended_meanwhile(unused void **state)
+{
+	struct watch *watch = watch_new(16);
+	struct flow_event old = make_counted(FLOW_EVENT_LISTED, 1, 7, START + 6 * SECOND, 4);
+
+	list(watch, NULL, 0, first, START);
+	tell(watch, make_event(FLOW_EVENT_NEW, 1, 7, START + 1));
+	flow_table_begin_listing(watch->table, &resync);
+	tell(watch, make_counted(FLOW_EVENT_DESTROY, 1, 7, START + 5 * SECOND, 4));
+	assert_int_equal(watch->count, 1);
+	tell(watch, old);
+	assert_int_equal(flow_table_get_size(watch->table), 0);
+	/* Nor is it the end of the next flow of its tuple. */
+	tell(watch, make_event(FLOW_EVENT_NEW, 1, 8, START + 6 * SECOND));
+	tell(watch, old);
+	flow_table_end_listing(watch->table, &resync, START + 7 * SECOND);
+	assert_int_equal(watch->count, 1);
+	tell(watch, make_counted(FLOW_EVENT_DESTROY, 1, 8, START + 8 * SECOND, 5));
+	assert_int_equal(watch->count, 2);
+	assert_int_equal(watch->reports[1].conntrack_id, 8);
+	watch_free(watch);
+}
+
 static void test_flush_reports_what_is_open(unused void **state)
 {
 	struct watch *watch = watch_new(16);
@@ -760,6 +783,7 @@ int main(void)
 		cmocka_unit_test(test_eviction_tells_and_counts_nothing_twice),
 		cmocka_unit_test(test_lost_destroy_ends_after_two_listings),
 		cmocka_unit_test(test_resync_finds_what_was_lost),
+		cmocka_unit_test(test_listing_shows_what_has_ended_meanwhile),
 		cmocka_unit_test(test_flush_reports_what_is_open),
 		cmocka_unit_test(test_removed_early_is_forced),
 		cmocka_unit_test(test_zeroed_counters_do_not_go_below_zero),
