@@ -52,8 +52,9 @@ def server(pair, cleanup):
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cleanup.callback(stop, process)
         ready, _, _ = select.select([process.stdout], [], [], 20)
-        assert ready and process.stdout.readline().startswith("ready"), f"{kind}: not ready"
-        return process
+        words = process.stdout.readline().split() if ready else []
+        assert words and words[0] == "ready", f"{kind}: not ready"
+        return int(words[1])
     return start
 
 
@@ -94,9 +95,10 @@ def connect_long(namespace, probed, version, address):
     return unique(lines)
 
 
-def score(probed, served, what):
+def score(probed, served, what, acceptor=0):
     """How each connection was told: by a proof of who serves it; as shared, and who serves is named; as
-    shared otherwise; as its listener's; as nobody's. And all wrong ones."""
+    shared otherwise; as its listener's; as nobody's. And all wrong ones. "acceptor" is the parent of all who
+    serve, if it is not 0."""
     records = probed.wait_records(CONNECTIONS, deadline_s=60, L4_DST_PORT=PORT)
     told, wrong = {"proven": 0, "shared": 0, "shared, other": 0, "listener": 0, "none": 0}, []
     for record in records:
@@ -104,6 +106,8 @@ def score(probed, served, what):
         if pid is None:
             continue
         method, is_right = record["DST_PROC_ATTRIBUTION"], record.get("DST_PROC_PID") == pid
+        if is_right and acceptor:
+            assert record.get("DST_FATHER_PROC_PID") == acceptor, record
         if method in ("listener", "none"):
             told[method] += 1
             print(record)
@@ -119,8 +123,8 @@ def score(probed, served, what):
 
 def start(pair, daemon, server, kind, version):
     address = "127.0.0.1" if version == 4 else "::1"
-    server(kind, version, address)
-    return daemon(pair.probe), address
+    acceptor = server(kind, version, address)
+    return daemon(pair.probe), address, acceptor
 
 
 ONE_AT_A_TIME = ["a13_prefork", "a14_reuseport"]
@@ -132,9 +136,10 @@ MANY_AT_A_TIME = ["a12_fork", "a12_activation", "a15_pass", "a17_threads"]
 def test_short_connections_have_their_worker(pair, daemon, server, kind, version):
     """Whoever reads from a connection serves it, whoever accepted it and whoever has the last copy of it
     to close. Where that is another the record says "shared", and names who reads."""
-    probed, address = start(pair, daemon, server, kind[4:], version)
+    probed, address, acceptor = start(pair, daemon, server, kind[4:], version)
     served = connect_short(pair.probe, version, address)
-    told, wrong = score(probed, served, f"{kind} over IPv{version}")
+    told, wrong = score(probed, served, f"{kind} over IPv{version}",
+                        acceptor if kind == "a12_fork" else 0)
     assert not wrong, f"{len(wrong)} wrong, the first: {wrong[0]}"
     assert told["proven"] + told["shared"] == len(served), told
 
@@ -144,9 +149,12 @@ def test_short_connections_have_their_worker(pair, daemon, server, kind, version
 def test_long_connections_have_their_worker(pair, daemon, server, kind, version):
     """Nothing is ever sent to the server: there is only who holds the connection, and who closes it. One
     that did both, and held it alone at two looks, served it."""
-    probed, address = start(pair, daemon, server, kind[4:], version)
+    probed, address, _ = start(pair, daemon, server, kind[4:], version)
     served = connect_long(pair.probe, probed, version, address)
     told, wrong = score(probed, served, f"{kind}, held, over IPv{version}")
     assert not wrong, f"{len(wrong)} wrong, the first: {wrong[0]}"
-    # The daemon's own look below /proc/PID/fd may take the last hold of a socket, and so its close.
-    assert told["proven"] + told["shared"] >= 0.99 * len(served), told
+    assert told["none"] == 0 and sum(told.values()) >= len(served), told
+    unknown = told["listener"] + told["shared, other"]
+    # The daemon's own look below /proc/PID/fd may take the last hold of a socket, and so its close: mostly
+    # of a worker that closes by exit(2). That it cannot know then; on a busy machine 5 in 100 were seen.
+    assert unknown <= (0.1 * len(served) if kind == "a12_activation" else 0), told

@@ -5,7 +5,7 @@
 
 It answers each connection with one line, the pid of the process that serves it, and closes when the
 client has (or at once, where the client asks for that by "q"). "ready" on standard output says that
-it listens; it ends with its standard input."""
+it listens, and after it stands the pid of the one whose children serve; it ends with its standard input."""
 
 import array
 import os
@@ -145,6 +145,7 @@ def main():
         listener = None
     else:
         listener = listen(version, address, port)
+    acceptor = 0
     if kind == "prefork":
         run_prefork(listener, workers)
     elif kind == "pass":
@@ -154,8 +155,8 @@ def main():
         if kind == "threads":
             threading.Thread(target=run, args=(listener,), daemon=True).start()
         else:
-            fork_worker(run, listener)
-    print("ready", os.getpid(), flush=True)
+            acceptor = fork_worker(run, listener)
+    print("ready", acceptor, flush=True)
     sys.stdin.read()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.killpg(0, signal.SIGTERM)
