@@ -73,6 +73,20 @@ def test_status_is_true(pair, agent, daemon):
     client.end(), server.end()
 
 
+def test_k6_how_full_connection_tracking_is(pair, agent, daemon):
+    """Both as the kernel has them, over a table that stands still."""
+    probed = daemon(pair.probe)
+    ends = [connect(agent, pair, number) for number in range(3)]
+    probed.sync()
+    told = json.loads(run_procflow("-s", probed.control_path, "status", "--json").stdout)
+    entries, most = (int(pair.probe.sysctl(f"net.netfilter.nf_conntrack_{name}"))
+                     for name in ("count", "max"))
+    assert told["conntrack"]["entries"] == entries >= len(ends)
+    assert told["conntrack"]["max_entries"] == most > entries
+    for client, server, _ in ends:
+        client.end(), server.end()
+
+
 def test_who_may_ask(pair, daemon, cleanup):
     """A member of the group by its list of groups; nobody else's processes, whatever the file's mode."""
     # Under the unit the socket has the daemon's own group, or none.
