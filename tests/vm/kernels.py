@@ -15,8 +15,9 @@ FOLDERS = ("arch/x86/crypto", "crypto", "drivers/net/*.ko*", "lib", "net")
 MODULES = (
     "nf_conntrack", "nf_conntrack_netlink", "nf_tables", "nft_ct", "nft_log", "nfnetlink_log",
     "xt_NFLOG",
-    "nf_nat", "nft_nat", "nft_masq", "nft_chain_nat", "inet_diag", "tcp_diag",
-    "udp_diag", "raw_diag", "unix_diag", "af_packet", "veth", "dummy", "tun")
+    "nf_nat", "nft_nat", "nft_masq", "nft_chain_nat", "nf_flow_table", "nf_flow_table_inet",
+    "nft_flow_offload", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "af_packet",
+    "veth", "dummy", "tun")
 APT_CONFIGURATION = """
 Dir::State "{directory}/state";
 Dir::State::status "/dev/null";
