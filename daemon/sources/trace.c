@@ -42,7 +42,7 @@ struct trace {
 	uint32_t *heap;
 	size_t inputs_count;
 	uint64_t newest_ns; /* of all records handed out */
-	uint64_t scanned_ns, reviewed_ns;
+	uint64_t scanned_ns, scanned_before_ns, reviewed_ns;
 	struct trace_ports excluded[TRACE_BUSY_COUNT];
 	uint32_t busy_port_rate;
 	bool is_draining;
@@ -143,13 +143,16 @@ static void scan_cpus(struct trace *trace, uint64_t now_ns)
 		trace->counters.rings_reopened += (uint64_t)opened;
 	/* What a CPU does without a ring is unknown; also where it gets none now. */
 	trace->lacks_ring = opened < 0;
+	/* A CPU that was away for a moment passes for alive at the first look after it, because its
+	 * ring was fed until then: it may have been lost since the look before that. */
 	if (opened != 0)
-		tell_lost(trace, trace->scanned_ns, clock_now_ns());
+		tell_lost(trace, trace->scanned_before_ns, clock_now_ns());
 	/* Rings may have changed places, also where their number is the same. */
 	if (opened != 0 || trace_rings_get_count(trace->rings) != before) {
 		trace->inputs_count = 0;
 		fit_inputs(trace, trace->scanned_ns);
 	}
+	trace->scanned_before_ns = trace->scanned_ns;
 	trace->scanned_ns = now_ns;
 }
 
@@ -296,6 +299,7 @@ int trace_new(struct loop *loop, const struct trace_options *options,
 	trace->handlers = options->handlers;
 	trace->busy_port_rate = options->busy_port_rate;
 	trace->scanned_ns = now_ns;
+	trace->scanned_before_ns = now_ns;
 	trace->reviewed_ns = now_ns;
 	r = trace_connect_new(MAX_CONNECTING, &trace->connect);
 	if (r < 0)

@@ -13,8 +13,8 @@
  *   FORK, COMM and EXIT records of perf            processes
  *
  * One ring for each CPU; records are handed out in the order of time across all of them, up to the
- * moment at which a drain began. A CPU that comes online is found within five seconds, and what it
- * did until then is told as lost. Needs CAP_PERFMON (before Linux 5.8 CAP_SYS_ADMIN), and
+ * moment at which a drain began. A CPU that comes online is found within five seconds, one that was away
+ * for a moment only within ten, and what it did until then is told as lost. Needs CAP_PERFMON (before Linux 5.8 CAP_SYS_ADMIN), and
  * CAP_SYS_ADMIN where tracefs is not mounted; 6 descriptors for each CPU.
  *
  * All network namespaces are seen at once and the records do not say which: socket.netns is 0. */

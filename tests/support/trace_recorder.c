@@ -91,6 +91,12 @@ struct trace *trace_recorder_get_trace(struct trace_recorder *recorder)
 	return recorder->trace;
 }
 
+void trace_recorder_run(struct trace_recorder *recorder)
+{
+	if (loop_run_once(recorder->loop, 100 * NS_PER_MS) < 0)
+		abort();
+}
+
 size_t trace_recorder_read(struct trace_recorder *recorder)
 {
 	trace_drain(recorder->trace);

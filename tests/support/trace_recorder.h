@@ -27,6 +27,8 @@ struct trace_recorder *trace_recorder_open(size_t ring_bytes);
 void trace_recorder_close(struct trace_recorder *recorder);
 
 struct trace *trace_recorder_get_trace(struct trace_recorder *recorder);
+/* Lets trace's timers run for a moment. */
+void trace_recorder_run(struct trace_recorder *recorder);
 /* Drains, then how many things were told so far. */
 size_t trace_recorder_read(struct trace_recorder *recorder);
 const struct trace_told *trace_recorder_get(const struct trace_recorder *recorder, size_t index);
