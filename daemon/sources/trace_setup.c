@@ -61,6 +61,21 @@ static const struct {
 	[TRACE_EXEC] = {.is_optional = true},
 };
 
+static bool is_locked_down(void)
+{
+	char modes[128];
+
+	return procfs_read_text(AT_FDCWD, "/sys/kernel/security/lockdown", modes, sizeof(modes)) >
+		       0 &&
+	       strstr(modes, "[confidentiality]");
+}
+
+/* " (kernel lockdown: confidentiality)", or nothing. */
+static const char *describe_lockdown(void)
+{
+	return is_locked_down() ? " (kernel lockdown: confidentiality)" : "";
+}
+
 static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct trace_format *ret,
 		       char reason[TRACE_REASON_SIZE])
 {
@@ -80,8 +95,8 @@ static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct tra
 		return rows[tracepoint].is_optional ? 0 : r;
 	}
 	if (r < 0) {
-		snprintf(reason, TRACE_REASON_SIZE, "cannot read tracefs' %s: %s", path,
-			 strerror(-r));
+		snprintf(reason, TRACE_REASON_SIZE, "cannot read tracefs' %s: %s%s", path,
+			 strerror(-r), describe_lockdown());
 		return r;
 	}
 	r = trace_format_parse(tracepoint, text, length, ret, &missing);
@@ -92,31 +107,24 @@ static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct tra
 	return r;
 }
 
-/* " (kernel lockdown: confidentiality)", or nothing. */
-static void describe_lockdown(char text[64])
-{
-	char modes[128];
-
-	text[0] = '\0';
-	if (procfs_read_text(AT_FDCWD, "/sys/kernel/security/lockdown", modes, sizeof(modes)) < 0)
-		return;
-	if (strstr(modes, "[confidentiality]"))
-		snprintf(text, 64, " (kernel lockdown: confidentiality)");
-}
-
 int trace_setup_read_formats(struct trace_format formats[TRACE_TRACEPOINT_COUNT],
 			     char reason[TRACE_REASON_SIZE])
 {
 	cleanup_close int tracefs = -1;
-	char lockdown[64];
-	int r = trace_files_open(&tracefs);
+	int r;
 
+	/* tracefs is empty then, and Linux 6.12 crashes where one is mounted and taken away again. */
+	if (is_locked_down()) {
+		snprintf(reason, TRACE_REASON_SIZE, "the kernel has no tracepoints for anybody%s",
+			 describe_lockdown());
+		return -EPERM;
+	}
+	r = trace_files_open(&tracefs);
 	if (r < 0) {
-		describe_lockdown(lockdown);
 		snprintf(reason, TRACE_REASON_SIZE,
 			 "tracefs is not mounted and cannot be: %s%s; needs CAP_SYS_ADMIN, or "
 			 "mount -t tracefs nodev /sys/kernel/tracing",
-			 strerror(-r), lockdown);
+			 strerror(-r), describe_lockdown());
 		return r;
 	}
 	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
@@ -181,13 +189,11 @@ void trace_setup_explain_open(int error, enum trace_tracepoint failed,
 	bool is_ring = failed == TRACE_TRACEPOINT_COUNT;
 	const char *system = is_ring ? "perf" : trace_format_get_system(failed);
 	const char *name = is_ring ? "ring" : trace_format_get_name(failed);
-	char lockdown[64];
 
 	if (error == -EACCES || error == -EPERM) {
-		describe_lockdown(lockdown);
 		snprintf(reason, TRACE_REASON_SIZE,
 			 "%s:%s: %s%s; needs CAP_PERFMON (kernel.perf_event_paranoid is %d)",
-			 system, name, strerror(-error), lockdown, read_paranoid());
+			 system, name, strerror(-error), describe_lockdown(), read_paranoid());
 	} else if (error == -ENOSYS || error == -ENOENT) {
 		snprintf(reason, TRACE_REASON_SIZE, "%s:%s: this kernel is built without it",
 			 system, name);
