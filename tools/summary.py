@@ -1,7 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Adds up what meson (NAME.json) and pytest (NAME.xml) left in a directory: what failed, what was
-skipped and why, and the totals on the last line. summary.py BROKEN-BUILDS DIRECTORY"""
+skipped and why, and the totals on the last line. summary.py BROKEN-BUILDS DIRECTORY
+
+NAME.again.xml is a second run of the few that failed in NAME.xml: what passes in it was disturbed by
+others on the machine. It is listed by name all the same. summary.py --failed NAME.xml lists those few,
+as pytest calls them, and nothing where they are many."""
 
 import json
 import pathlib
@@ -10,6 +14,8 @@ import sys
 import xml.etree.ElementTree
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
+AGAIN = "passed when it ran by itself"
+FEW = 6
 MESON_RESULTS = {"OK": PASSED, "EXPECTEDFAIL": PASSED, "SKIP": SKIPPED}
 CMOCKA_SKIPPED = re.compile(r"^\[  SKIPPED \] (?!\d+ test)(.*)", re.MULTILINE)
 
@@ -27,9 +33,9 @@ def read_meson(path):
                 yield SKIPPED, f"{path.stem} {test['name']} {case}", reason
 
 
-def read_pytest(path):
+def read_cases(path):
     for case in xml.etree.ElementTree.parse(path).iter("testcase"):
-        name = f"{path.stem} {case.get('classname')}::{case.get('name')}"
+        name = f"{case.get('classname')}::{case.get('name')}"
         problem = case.find("failure")
         if problem is None:
             problem = case.find("error")
@@ -42,12 +48,34 @@ def read_pytest(path):
             yield PASSED, name, ""
 
 
+def read_pytest(path):
+    again = path.with_suffix(".again.xml")
+    second = {name: result for result, name, _ in read_cases(again)} if again.exists() else {}
+    for result, name, why in read_cases(path):
+        if result == FAILED and second.get(name) == PASSED:
+            result = AGAIN
+        yield result, f"{path.stem} {name}", why
+
+
+def list_failed(path):
+    """"tests.e2e.test_x::test_y[z]" to "tests/e2e/test_x.py::test_y[z]"."""
+    failed = [name for result, name, _ in read_cases(path) if result == FAILED]
+    for name in failed if len(failed) <= FEW else []:
+        module, _, test = name.partition("::")
+        print(f"{module.replace('.', '/')}.py::{test}")
+
+
 def main():
+    if sys.argv[1] == "--failed":
+        list_failed(pathlib.Path(sys.argv[2]))
+        return 0
     broken, directory = int(sys.argv[1]), pathlib.Path(sys.argv[2])
     found = [(FAILED, "build", "did not build")] * broken
     for path in sorted(directory.iterdir()):
+        if path.name.endswith(".again.xml"):
+            continue
         found += {".json": read_meson, ".xml": read_pytest}.get(path.suffix, lambda _: [])(path)
-    for wanted in (SKIPPED, FAILED):
+    for wanted in (SKIPPED, AGAIN, FAILED):
         chosen = [(name, why) for result, name, why in found if result == wanted]
         if chosen:
             print(f"\n{wanted}:")
@@ -55,6 +83,7 @@ def main():
             print(f"  {name}: {why}")
     counts = {wanted: sum(result == wanted for result, _, _ in found)
               for wanted in (PASSED, FAILED, SKIPPED)}
+    counts[PASSED] += sum(result == AGAIN for result, _, _ in found)
     print(f"\n{counts[PASSED]} passed, {counts[FAILED]} failed, {counts[SKIPPED]} skipped")
     return 0 if counts[PASSED] > 0 and counts[FAILED] == 0 else 1
 
