@@ -41,6 +41,21 @@ static char *join_texts(struct process_identity *identity)
 	return texts;
 }
 
+/* The texts are copied; the former ones are kept until the next change, for whoever still reads them. 0 or
+ * -ENOMEM. */
+static int replace_identity(struct process *process, struct process_identity *identity)
+{
+	char *texts = join_texts(identity);
+
+	if (!texts)
+		return -ENOMEM;
+	free(process->older_texts);
+	process->older_texts = process->texts;
+	process->texts = texts;
+	process->identity = *identity;
+	return 0;
+}
+
 static void set_executable(struct process_identity *identity, const struct identity_facts *facts)
 {
 	identity->name = facts->name;
@@ -149,20 +164,16 @@ int process_rename(struct process *process, const struct identity_facts *facts,
 		   const char *user_name)
 {
 	struct process_identity identity = process->identity;
-	char *texts;
+	int r;
 
 	set_executable(&identity, facts);
 	if (user_name) {
 		identity.uid = facts->uid;
 		identity.user_name = user_name;
 	}
-	texts = join_texts(&identity);
-	if (!texts)
-		return -ENOMEM;
-	free(process->older_texts);
-	process->older_texts = process->texts;
-	process->texts = texts;
-	process->identity = identity;
+	r = replace_identity(process, &identity);
+	if (r < 0)
+		return r;
 	memcpy(process->comm, facts->comm, sizeof(process->comm));
 	return 0;
 }
@@ -173,7 +184,7 @@ int process_take_last_name(struct process *process, const char *comm, uid_t uid,
 	struct process_identity identity = process->identity;
 	struct identity_facts facts = {.has_executable = false};
 	bool is_renamed = strcmp(comm, process->comm) != 0;
-	char *texts;
+	int r;
 
 	if (!is_renamed && uid == identity.uid)
 		return 0;
@@ -184,13 +195,9 @@ int process_take_last_name(struct process *process, const char *comm, uid_t uid,
 	}
 	identity.uid = uid;
 	identity.user_name = user_name;
-	texts = join_texts(&identity);
-	if (!texts)
-		return -ENOMEM;
-	free(process->older_texts);
-	process->older_texts = process->texts;
-	process->texts = texts;
-	process->identity = identity;
+	r = replace_identity(process, &identity);
+	if (r < 0)
+		return r;
 	if (is_renamed)
 		memcpy(process->comm, facts.comm, sizeof(process->comm));
 	return 0;
@@ -214,7 +221,6 @@ int process_take_trace(struct process *process, const struct process_trace *trac
 {
 	struct process_identity identity = process->identity;
 	char name[IDENTITY_NAME_SIZE];
-	char *texts;
 
 	if (identity.has_executable || !trace->executable ||
 	    strncmp(identity.name, trace->name, sizeof(trace->name)) != 0)
@@ -223,14 +229,7 @@ int process_take_trace(struct process *process, const struct process_trace *trac
 	identity.name = name;
 	identity.executable = trace->executable;
 	identity.has_executable = true;
-	texts = join_texts(&identity);
-	if (!texts)
-		return -ENOMEM;
-	free(process->older_texts);
-	process->older_texts = process->texts;
-	process->texts = texts;
-	process->identity = identity;
-	return 0;
+	return replace_identity(process, &identity);
 }
 
 /* A process that was young when it was first sampled had used nothing when it began. */
