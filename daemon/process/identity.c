@@ -166,6 +166,7 @@ void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 	if (stat_fd < 0 || procfs_stat_read_fd(stat_fd, line, sizeof(line), &stat) < 0 ||
 	    stat.start_ticks > start_ticks)
 		return;
+	facts->has_parent_uid = identity_read_uid(parent_fd, &facts->parent_uid) == 0;
 	copy_comm(&stat, comm);
 	length = readlinkat(parent_fd, "exe", facts->parent_executable, IDENTITY_PATH_SIZE - 1);
 	facts->parent_executable[length > 0 ? length : 0] = '\0';
@@ -175,7 +176,6 @@ void identity_read_parent(int proc_fd, pid_t parent, uint64_t start_ticks,
 					    is_hosts(proc_fd, parent_fd, facts->parent_executable);
 	identity_complete_name(comm, facts->parent_executable, facts->parent_name);
 	facts->has_parent_name = true;
-	facts->has_parent_uid = identity_read_uid(parent_fd, &facts->parent_uid) == 0;
 }
 
 int identity_read(int proc_fd, int process_fd, pid_t pid, const struct procfs_stat *stat,

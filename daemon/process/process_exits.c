@@ -161,7 +161,7 @@ static void on_exit_record(const struct taskstats_message *message, void *userda
 }
 
 static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
-				  uint64_t start_ticks);
+				  uint64_t start_ticks, bool may_read);
 
 /* Nobody asked for it. */
 static void on_end_due(void *userdata, const struct exit_entry *entry)
@@ -173,7 +173,7 @@ static void on_end_due(void *userdata, const struct exit_entry *entry)
 		table->counters.ends_without_leader++;
 		return;
 	}
-	process = read_ended(table, entry, 0);
+	process = read_ended(table, entry, 0, false);
 	if (!process)
 		return;
 	process_table_tell_gone(table, process);
@@ -278,10 +278,21 @@ static bool find_parent(const struct process_table *table, pid_t parent, uint64_
 	return true;
 }
 
+/* A parent may go while it is read: its exit record came before it went. */
+void process_exits_complete_parent(struct process_table *table, uint64_t child_start_ns,
+				   uint64_t now_ns, bool may_read, struct identity_facts *facts)
+{
+	if (!facts->has_parent || (facts->has_parent_name && facts->has_parent_uid))
+		return;
+	if (may_read)
+		process_exits_read(table, clock_now_ns());
+	ending_find_parent(table->exit_log, child_start_ns, now_ns, facts);
+}
+
 /* A process of which only the exit record is left. It has no executable, and no memory but the
- * peak. */
+ * peak. "may_read": further exit records, after which "entry" must still be there. */
 static struct process *read_ended(struct process_table *table, const struct exit_entry *entry,
-				  uint64_t start_ticks)
+				  uint64_t start_ticks, bool may_read)
 {
 	const struct task_figures *leader = &entry->leader;
 	uint64_t lived_us = entry->last.group_elapsed_us;
@@ -298,8 +309,7 @@ static struct process *read_ended(struct process_table *table, const struct exit
 	if (!find_parent(table, leader->parent, identity.start_ns, entry->seen_ns, &facts))
 		identity_read_parent(table->options.proc_fd, leader->parent,
 				     identity.id.start_ticks, &facts);
-	if (!facts.has_parent_name)
-		ending_find_parent(table->exit_log, identity.start_ns, entry->seen_ns, &facts);
+	process_exits_complete_parent(table, identity.start_ns, entry->seen_ns, may_read, &facts);
 	process = process_table_make_process(table, &identity, &facts, entry->seen_ns);
 	if (!process)
 		return NULL;
@@ -356,6 +366,7 @@ struct process *process_exits_find_ended(struct process_table *table, struct pro
 	struct process *newest = NULL;
 	struct newest_gone search = {.pid = id.pid, .newest = &newest};
 	const struct exit_entry *entry;
+	struct exit_entry ended;
 	bool is_untold;
 
 	process_exits_read(table, now_ns);
@@ -367,8 +378,9 @@ struct process *process_exits_find_ended(struct process_table *table, struct pro
 			      &search);
 	if (!entry || (newest && entry->seen_ns <= newest->gone_ns))
 		return newest;
+	ended = *entry;
 	is_untold = exit_log_claim(table->exit_log, id.pid);
-	newest = read_ended(table, entry, id.start_ticks);
+	newest = read_ended(table, &ended, id.start_ticks, true);
 	if (newest)
 		newest->was_told = table->options.tell_all_ends && !is_untold;
 	if (newest && is_untold)
@@ -397,8 +409,7 @@ static struct process *make_traced(struct process_table *table, const struct pro
 	if (trace->parent)
 		identity_read_parent(table->options.proc_fd, trace->parent, identity.id.start_ticks,
 				     &facts);
-	if (facts.has_parent && !facts.has_parent_name)
-		ending_find_parent(table->exit_log, trace->start_ns, now_ns, &facts);
+	process_exits_complete_parent(table, trace->start_ns, now_ns, true, &facts);
 	process = process_table_make_process(table, &identity, &facts, now_ns);
 	if (!process)
 		return NULL;

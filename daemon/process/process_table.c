@@ -313,6 +313,7 @@ static struct process *read_new(struct process_table *table, struct process_id i
 	if (r < 0)
 		return NULL;
 	table->counters.without_procps += table->sampler.proc_is_ours && facts.without_procps;
+	process_exits_complete_parent(table, identity.start_ns, now_ns, true, &facts);
 	facts.has_command_line = false;
 	if (table->options.command_line)
 		identity_read_command_line(process_fd, &facts);

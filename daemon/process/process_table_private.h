@@ -64,10 +64,14 @@ void process_exits_read(struct process_table *table, uint64_t now_ns);
 /* What is first seen while it exits, or as a zombie, may have left its exit record before it was
  * known: takes that over. */
 void process_exits_join(struct process_table *table, struct process *process, uint64_t now_ns);
-/* Who ran under the pid last: remembered here, or by an exit record that came later. NULL where
- * nobody is known; not held yet. */
+/* Name and user of a parent that could not be read, from its exit record; "may_read": further ones
+ * too. */
+void process_exits_complete_parent(struct process_table *table, uint64_t child_start_ns,
+				   uint64_t now_ns, bool may_read, struct identity_facts *facts);
 /* One that only the records of trace tell of; NULL without memory. Not held yet. */
 struct process *process_exits_find_traced(struct process_table *table,
 					  const struct process_trace *trace, uint64_t now_ns);
+/* Who ran under the pid last: remembered here, or by an exit record that came later. NULL where
+ * nobody is known; not held yet. */
 struct process *process_exits_find_ended(struct process_table *table, struct process_id id,
 					 uint64_t now_ns);

@@ -248,6 +248,29 @@ static void record_of_the_next_ends_the_one_before(void **state)
 	process_table_release(fixture->table, first);
 }
 
+/* Its stat file was still there when it was read, and no other: the record of its end has the user. */
+static void parent_that_goes_while_it_is_read_has_a_user(void **state)
+{
+	struct fixture *fixture = *state;
+	struct taskstats_message child = record(43, 43, 10), parent = record(42, 42, 100);
+	char path[256];
+	struct process *process;
+
+	fake_process_write(fixture->proc,
+			   &(struct fake_process){.pid = 42, .comm = "parent", .start_ticks = 1});
+	snprintf(path, sizeof(path), "%s/42/status", fixture->proc);
+	assert_int_equal(unlink(path), 0);
+	child.task_figures.parent = 42;
+	parent.task_figures.uid = 1234;
+	take(fixture, child, 100);
+	take(fixture, parent, 101);
+	process = acquire(fixture, 43, 0, 102);
+	assert_non_null(process);
+	assert_int_equal(process_get_identity(process)->parent_uid, 1234);
+	assert_non_null(process_get_identity(process)->parent_user_name);
+	process_table_release(fixture->table, process);
+}
+
 static void its_own_record_is_taken(void **state)
 {
 	struct fixture *fixture = *state;
@@ -361,6 +384,7 @@ int main(void)
 		with_table(threads_whose_records_are_missing_do_not),
 		with_table(record_is_not_an_older_lifes),
 		with_table(record_of_the_next_ends_the_one_before),
+		with_table(parent_that_goes_while_it_is_read_has_a_user),
 		with_table(its_own_record_is_taken),
 		with_table(wait_that_cannot_be_true_is_not_told),
 		with_table(zombie_is_older_than_a_suspension),
