@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
@@ -24,6 +25,7 @@
 
 enum {
 	BYTES_A_TURN = 128 * 1024,
+	BYTES_A_READ = 32 * 1024,
 	FILES_A_TURN = 64, /* most lists are short: opening them costs more than reading */
 	MAX_PACKAGES = UINT16_MAX,
 	MAX_LIST_BYTES = 64 * 1024 * 1024,
@@ -55,7 +57,10 @@ struct packages {
 	struct index index, next;
 	struct diversion *diversions; /* of the reading */
 	size_t diversion_count;
-	DIR *lists;		  /* NULL: none is being read */
+	DIR *lists;  /* NULL: none is being read */
+	int list_fd; /* of one of these that is read at the moment; -1 */
+	char list_name[NAME_MAX + 1];
+	struct buffer unread;	  /* its last line so far, which may go on */
 	struct rpm_database *rpm; /* likewise; dpkg's lists come first */
 	uint64_t checked_ns;
 	bool was_checked;
@@ -81,6 +86,8 @@ int packages_new(const char *root, struct packages **ret)
 
 	if (!packages)
 		return -ENOMEM;
+	packages->list_fd = -1;
+	buffer_init(&packages->unread);
 	packages->seed = hash_seed_new();
 	packages->root = strdup(root);
 	if (!packages->root)
@@ -98,6 +105,14 @@ static void fini_index(struct index *index)
 	*index = (struct index){0};
 }
 
+static void close_list(struct packages *packages)
+{
+	if (packages->list_fd >= 0)
+		close(packages->list_fd);
+	packages->list_fd = -1;
+	buffer_clear(&packages->unread);
+}
+
 static void end_reading(struct packages *packages)
 {
 	for (size_t i = 0; i < packages->diversion_count; i++) {
@@ -107,6 +122,8 @@ static void end_reading(struct packages *packages)
 	free(packages->diversions);
 	packages->diversions = NULL;
 	packages->diversion_count = 0;
+	close_list(packages);
+	buffer_fini(&packages->unread);
 	if (packages->lists)
 		closedir(packages->lists);
 	packages->lists = NULL;
@@ -239,22 +256,13 @@ static int add_name(struct packages *packages, struct text name)
 	return 0;
 }
 
-static int add_list(struct packages *packages, const char *name, struct text list)
+/* Of the package that was named last. 0 or -ENOMEM. */
+static int add_list_path(struct packages *packages, struct text path)
 {
-	struct index *index = &packages->next;
-	struct text path;
-	int r = add_name(packages, text_from(name));
-
-	if (r < 0)
-		return r;
-	while (take_line(&list, &path)) {
-		if (path.length < 2 || path.at[0] != '/' || is_skipped(path))
-			continue;
-		r = add_path(index, divert(packages, name, hash_path(packages, path)));
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (path.length < 2 || path.at[0] != '/' || is_skipped(path))
+		return 0;
+	return add_path(&packages->next,
+			divert(packages, packages->list_name, hash_path(packages, path)));
 }
 
 /* 0 or a negative errno. */
@@ -427,35 +435,78 @@ static int read_rpm(struct packages *packages)
 	return r == -ENOMEM ? r : 0;
 }
 
-/* A part of the lists. 0 or a negative errno. */
+/* The next list of dpkg's directory, or none. 0 or -ENOMEM. */
+static int open_list(struct packages *packages)
+{
+	const struct dirent *entry = readdir(packages->lists);
+	cleanup_close int fd = -1;
+	struct stat found;
+
+	if (!entry) {
+		closedir(packages->lists);
+		packages->lists = NULL;
+		return 0;
+	}
+	if (!parse_list_name(entry->d_name, packages->list_name, sizeof(packages->list_name)))
+		return 0;
+	fd = openat(dirfd(packages->lists), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (packages->next.name_count >= MAX_PACKAGES || fd < 0 || fstat(fd, &found) < 0 ||
+	    !S_ISREG(found.st_mode) || found.st_size > MAX_LIST_BYTES) {
+		packages->counters.dropped++;
+		return 0;
+	}
+	packages->list_fd = steal_fd(&fd);
+	return add_name(packages, text_from(packages->list_name));
+}
+
+/* Whole lines; at its end the rest as well. 0 or -ENOMEM. */
+static int take_lines(struct packages *packages, bool is_end)
+{
+	struct buffer *unread = &packages->unread;
+	struct text rest = {(const char *)unread->bytes, unread->length}, path;
+	int r = 0;
+
+	while (r == 0 && (is_end || memchr(rest.at, '\n', rest.length)) && take_line(&rest, &path))
+		r = add_list_path(packages, path);
+	if (rest.length > 0)
+		memmove(unread->bytes, rest.at, rest.length);
+	unread->length = rest.length;
+	return r;
+}
+
+/* A part of the list that is open; adds to "bytes". 0 or -ENOMEM. */
+static int read_list(struct packages *packages, size_t *bytes)
+{
+	void *at = buffer_extend(&packages->unread, BYTES_A_READ);
+	ssize_t length = at ? read(packages->list_fd, at, BYTES_A_READ) : -1;
+	int r;
+
+	if (!at)
+		return -ENOMEM;
+	packages->unread.length -= BYTES_A_READ - (size_t)(length > 0 ? length : 0);
+	*bytes += (size_t)(length > 0 ? length : 0);
+	packages->counters.dropped += length < 0;
+	r = take_lines(packages, length <= 0);
+	if (length <= 0)
+		close_list(packages);
+	return r;
+}
+
+/* A part of the lists. 0 or -ENOMEM. */
 static int read_lists(struct packages *packages)
 {
-	struct buffer buffer;
+	unsigned files = 0;
 	size_t bytes = 0;
 	int r = 0;
 
-	buffer_init(&buffer);
-	for (unsigned i = 0; i < FILES_A_TURN && bytes < BYTES_A_TURN && r == 0; i++) {
-		const struct dirent *entry = readdir(packages->lists);
-		char name[NAME_MAX + 1];
-
-		if (!entry) {
-			closedir(packages->lists);
-			packages->lists = NULL;
-			break;
+	while (packages->lists && r == 0 && files < FILES_A_TURN && bytes < BYTES_A_TURN) {
+		if (packages->list_fd >= 0) {
+			r = read_list(packages, &bytes);
+		} else {
+			files++;
+			r = open_list(packages);
 		}
-		if (!parse_list_name(entry->d_name, name, sizeof(name)))
-			continue;
-		if (packages->next.name_count >= MAX_PACKAGES ||
-		    read_file(dirfd(packages->lists), entry->d_name, &buffer) < 0) {
-			packages->counters.dropped++;
-			continue;
-		}
-		bytes += buffer.length;
-		r = add_list(packages, name,
-			     (struct text){(const char *)buffer.bytes, buffer.length});
 	}
-	buffer_fini(&buffer);
 	return r;
 }
 

@@ -23,8 +23,8 @@ struct packages_counters {
 int packages_new(const char *root, struct packages **ret);
 void packages_free(struct packages *packages);
 
-/* Reads on, some 128 KiB (about 1 ms), but never less than one list: one of 4 MB, as a few very large
- * packages have, took 15 ms. Otherwise looks every five seconds whether dpkg or rpm changed something, and
+/* Reads on, some 128 KiB (about 1 ms): a few very large packages have lists of several MB, and nobody
+ * should wait for one. Otherwise looks every five seconds whether dpkg or rpm changed something, and
  * begins anew when it is done with it. Returns the monotonic time of the next call that is needed. */
 uint64_t packages_run(struct packages *packages, uint64_t now_ns);
 

@@ -215,6 +215,29 @@ static void many_lists_take_many_turns_and_none_gets_lost(void **state)
 	assert_int_equal(packages_get_counters(fixture->packages)->paths, PACKAGES * FILES);
 }
 
+/* Nobody waits for a list of megabytes; lines that lie across the parts are whole, and the last one has no
+ * end. */
+static void list_of_megabytes_takes_many_turns(void **state)
+{
+	enum { FILES = 50000, MOST = 64 };
+	struct fixture *fixture = *state;
+	char *list = malloc(FILES * MOST), *at = list, path[MOST];
+
+	for (int i = 0; i < FILES; i++)
+		at += sprintf(at, "%s/usr/lib/huge/file-%d", i ? "\n" : "", i);
+	write_list(fixture, "huge", list);
+	write_list(fixture, "small", "/usr/bin/small\n");
+	assert_true(run(fixture, AT(1)) > (unsigned)((at - list) / (256 * 1024)));
+	free(list);
+	for (int i = 0; i < FILES; i++) {
+		snprintf(path, sizeof(path), "/usr/lib/huge/file-%d", i);
+		assert_owner(fixture, path, "huge");
+	}
+	assert_owner(fixture, "/usr/bin/small", "small");
+	assert_int_equal(packages_get_counters(fixture->packages)->paths, FILES + 1);
+	assert_int_equal(packages_get_counters(fixture->packages)->dropped, 0);
+}
+
 static const char tiny_spec[] = "Name: tiny\nVersion: 1\nRelease: 1\nSummary: tiny\nLicense: none\n"
 				"BuildArch: noarch\n%description\ntiny\n%install\n"
 				"mkdir -p %{buildroot}/usr/bin %{buildroot}/opt/tiny\n"
@@ -289,6 +312,7 @@ int main(void)
 		with_root(database_of_rpm_is_read),
 		with_root(file_that_is_no_database_is_passed_over),
 		with_root(host_without_dpkg_has_none),
+		with_root(list_of_megabytes_takes_many_turns),
 		with_root(many_lists_take_many_turns_and_none_gets_lost),
 	};
 
