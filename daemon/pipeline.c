@@ -409,7 +409,9 @@ static void on_connection_closed(struct pipeline *pipeline, const struct flow_ev
 	if (pipeline->config.report_tcp_end != CONFIG_TCP_END_CLOSE || !flow)
 		return;
 	flow->tcp_state = event->tcp_state;
-	if (!event->is_from_packets) /* "when" is now, the packet was before */
+	if (event->last_packet_ns)
+		flow->last_seen_ns = event->last_packet_ns;
+	else if (!event->is_from_packets) /* "when" is now, the packet was before */
 		flow->last_seen_ns = event->when_ns;
 	ends[0] = &flow->src;
 	ends[1] = &flow->dst;

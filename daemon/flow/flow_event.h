@@ -39,7 +39,8 @@ struct flow_event {
 	struct flow_counters counters;
 	uint64_t when_ns;	 /* monotonic: when this was read */
 	uint64_t not_before_ns;	 /* with NEW: it happened after this and before "when_ns" */
-	uint64_t start_ns;	 /* monotonic, from nf_conntrack_timestamp; 0 where unknown */
+	uint64_t start_ns;	 /* monotonic, from nf_conntrack_timestamp; 0 where unknown, as in
+				  * NEW before Linux 6.14 */
 	uint64_t stop_ns;	 /* the same, with DESTROY */
 	uint64_t last_packet_ns; /* best estimate of the last packet's time; 0 where unknown */
 	uint32_t mark;

@@ -269,7 +269,7 @@ static void open_flow(struct flow_table *table, struct flow *flow)
 	table->options.handlers.on_open(table->options.handlers.userdata, flow);
 }
 
-/* NEW carries no time, the kernel's table does. It counts in wall time, which may have been set since,
+/* NEW carries no time before Linux 6.14, the kernel's table does. It counts in wall time, which may have been set since,
  * so it is believed only where it lies within what is possible. */
 static void take_start(struct flow *flow, const struct flow_event *event)
 {
@@ -295,6 +295,14 @@ static void tell_counted(struct flow_table *table, struct flow *flow,
 
 	if (handlers->on_counted)
 		handlers->on_counted(handlers->userdata, flow, &more);
+}
+
+static void take_last_seen(struct flow *flow, const struct flow_event *event)
+{
+	uint64_t last_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns;
+
+	if (last_ns > flow->last_seen_ns)
+		flow->last_seen_ns = last_ns;
 }
 
 /* Takes over totals and the time of the last packet. */
@@ -508,8 +516,7 @@ static void handle_closed(struct flow_table *table, const struct flow_event *eve
 	if (!flow || !table->options.report_tcp_close)
 		return;
 	flow->tcp_state = event->tcp_state;
-	if (event->when_ns > flow->last_seen_ns)
-		flow->last_seen_ns = event->when_ns;
+	take_last_seen(flow, event);
 	retire(table, flow, FLOW_END_DETECTED, event->when_ns);
 }
 

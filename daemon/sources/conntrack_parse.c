@@ -21,13 +21,16 @@
 #include "base/clock.h"
 #include "netlink/attribute.h"
 
+/* Since Linux 6.14, in events; many headers do not have it. */
+#define TIMESTAMP_EVENT (CTA_STATUS_MASK + 1)
+
 DEFINE_CLEANUP(struct nf_conntrack *, nfct_destroy);
 
 /* What the attributes said, before it is put in order. */
 struct reading {
 	struct flow_event event;
 	struct flow_tuple reply;
-	uint64_t start_wall_ns, stop_wall_ns;
+	uint64_t start_wall_ns, stop_wall_ns, event_wall_ns;
 	uint64_t left_ns;
 	bool has_original, has_reply_tuple, has_left;
 };
@@ -284,6 +287,8 @@ static bool read_attribute(const struct nlattr *attribute, struct reading *readi
 		return read_u16(attribute, &event->key.zone);
 	case CTA_TIMESTAMP:
 		return read_timestamps(attribute, reading);
+	case TIMESTAMP_EVENT:
+		return read_u64(attribute, &reading->event_wall_ns);
 	default:
 		return true;
 	}
@@ -319,6 +324,15 @@ static uint64_t minus_at_least_1(uint64_t a, uint64_t b)
 	return a > b ? a - b : 1;
 }
 
+/* When the event happened, where the kernel says so and that is possible; 0 otherwise. */
+static uint64_t find_event_ns(const struct reading *reading,
+			      const struct conntrack_parse_context *context)
+{
+	uint64_t event_ns = to_monotonic(reading->event_wall_ns, context);
+
+	return event_ns >= context->not_before_ns ? event_ns : 0;
+}
+
 static void set_times(struct reading *reading, const struct conntrack_parse_context *context)
 {
 	struct flow_event *event = &reading->event;
@@ -331,6 +345,10 @@ static void set_times(struct reading *reading, const struct conntrack_parse_cont
 		event->not_before_ns = context->not_before_ns;
 	event->start_ns = to_monotonic(reading->start_wall_ns, context);
 	event->stop_ns = to_monotonic(reading->stop_wall_ns, context);
+	if (event->type == FLOW_EVENT_NEW && !event->start_ns)
+		event->start_ns = find_event_ns(reading, context);
+	if (event->type == FLOW_EVENT_CLOSED)
+		event->last_packet_ns = find_event_ns(reading, context);
 	if (timeout_ns == 0)
 		return;
 	if (event->type == FLOW_EVENT_DESTROY) {

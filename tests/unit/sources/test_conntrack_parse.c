@@ -190,6 +190,45 @@ static void test_new(unused void **state)
 	assert_int_equal(event.start_ns, 0);
 }
 
+/* Linux 6.14 and later. */
+static struct nlmsghdr *make_timed(void *buffer, uint16_t flags, uint64_t event_wall_ns)
+{
+	struct entry entry = web;
+	struct nlmsghdr *message;
+
+	entry.tcp_state = flags ? TCP_CONNTRACK_SYN_SENT : TCP_CONNTRACK_TIME_WAIT;
+	message = make_message(buffer, IPCTNL_MSG_CT_NEW, flags, &entry);
+	mnl_attr_put_u64(message, 27, htobe64(event_wall_ns));
+	return message;
+}
+
+static void test_event_has_its_time(unused void **state)
+{
+	struct conntrack_parse_context late = context;
+	uint64_t wall_ns = (WALL_S + NOW_S) * NS_PER_SEC;
+	char buffer[2048] = {0};
+	struct flow_event event;
+
+	late.not_before_ns = late.now_ns - NS_PER_SEC;
+	assert_int_equal(conntrack_parse(make_timed(buffer, NLM_F_CREATE, wall_ns - 5), false,
+					 &late, &event),
+			 CONNTRACK_PARSED);
+	assert_int_equal(event.start_ns, NOW_S * NS_PER_SEC - 5);
+	assert_int_equal(conntrack_parse(make_timed(buffer, 0, wall_ns - 7), false, &late, &event),
+			 CONNTRACK_PARSED);
+	assert_int_equal(event.type, FLOW_EVENT_CLOSED);
+	assert_int_equal(event.last_packet_ns, NOW_S * NS_PER_SEC - 7);
+	/* It was not there when the events were read last. */
+	wall_ns -= NS_PER_SEC + 1;
+	assert_int_equal(
+		conntrack_parse(make_timed(buffer, NLM_F_CREATE, wall_ns), false, &late, &event),
+		CONNTRACK_PARSED);
+	assert_int_equal(event.start_ns, 0);
+	assert_int_equal(conntrack_parse(make_timed(buffer, 0, wall_ns), false, &late, &event),
+			 CONNTRACK_PARSED);
+	assert_int_equal(event.last_packet_ns, 0);
+}
+
 static void test_updates_count_only_when_they_close(unused void **state)
 {
 	struct entry entry = web;
@@ -381,6 +420,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_new),
+		cmocka_unit_test(test_event_has_its_time),
 		cmocka_unit_test(test_updates_count_only_when_they_close),
 		cmocka_unit_test(test_destroy_has_totals_and_times),
 		cmocka_unit_test(test_destroy_before_its_time),
