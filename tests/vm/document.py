@@ -13,7 +13,8 @@ Written by `sudo tools/test vm -- --docs` (or `tests/vm/run --docs`), which boot
 kernels under qemu and runs in each what the daemon leans on. Last run: {date}.
 
 - daemon: `procflowd -o json` names the process behind loopback flows by trace, and leaves nothing
-  behind.
+  behind. daemon full: the same where more flows begin than nf_conntrack_max has room for, each told
+  once, or its packet dropped.
 - truth: the essential cells of `trace_truth`, 500 processes each, 8 at once, that open one flow and
   exit. The rates are those of an emulated machine.
 - All others are the programs of `tests/kernel`, one for each group of kernel facts.

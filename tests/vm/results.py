@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a guest said on its serial line, and what that means."""
 
+import collections
 import dataclasses
 import json
 import re
@@ -20,6 +21,9 @@ TRUTH_ROW = re.compile(
 KINDS = {"TCP": "tcp", "UDP answer": "udp-answer", "UDP send": "udp-send"}
 KILLED = 137
 NOT_HERE = 77
+# What the guest's init sends to while the table of connections is too small.
+FULL_PORTS = range(20001, 23301)
+INTERIM = 2  # FLOW_END_REASON
 # At most one in a thousand flows may stay without a process.
 MAX_UNKNOWN = 0.001
 
@@ -143,11 +147,51 @@ def judge_flows(guest, output):
                          output)
         else:
             yield Result(f"daemon {name}", PASSED, "", output)
-    status = [value for name, value in guest.facts if name == "daemon_status"]
-    left = [value for name, value in guest.facts if name == "left"]
+    yield judge_end(guest, "flows", output)
+
+
+def find_facts(guest, name):
+    return [value for fact, value in guest.facts if fact == name]
+
+
+def judge_end(guest, part, output):
+    status, left = find_facts(guest, f"{part}_status"), find_facts(guest, f"{part}_left")
     fine = status == ["0"] and not left
     why = "" if fine else f"status {' '.join(status) or 'unknown'}, left behind: {left}"
-    yield Result("daemon end", PASSED if fine else FAILED, why, output)
+    return Result("daemon end", PASSED if fine else FAILED, why, output)
+
+
+def find_faults_of_full(guest, records):
+    """A table of connections that overflowed: each flow is told once, or its packet was dropped."""
+    senders = {int(pid) for pid in find_facts(guest, "full")}
+    early, all_early, drop, forced = (
+        int("".join(find_facts(guest, f"full_{name}")) or 0)
+        for name in ("early", "all_early", "drop", "forced"))
+    told = collections.Counter()
+    for record in records:
+        if record.get("L4_DST_PORT") in FULL_PORTS and record["FLOW_END_REASON"] != INTERIM:
+            told[record["L4_DST_PORT"]] += 1
+            if record.get("SRC_PROC_PID") not in senders:
+                yield f"wrong: {record.get('SRC_PROC_PID')}, sent by {senders}"
+    if not early or not drop:
+        yield f"the table did not overflow: {early} ended early, {drop} dropped"
+    if forced < all_early:
+        yield f"{all_early} flows were ended early, {forced} told of"
+    if max(told.values(), default=0) > 1:
+        yield f"told more than once: {[port for port, times in told.items() if times > 1]}"
+    if len(told) + drop != len(FULL_PORTS):
+        yield f"{len(FULL_PORTS)} flows: {len(told)} told, {drop} dropped"
+    after = {int(pid) for pid in find_facts(guest, "full_after")}
+    if not any(record.get("L4_DST_PORT") == 8095 and record.get("SRC_PROC_PID") in after
+               for record in records):
+        yield "the flow that came after is not told"
+
+
+def judge_full(guest, output):
+    faults = list(find_faults_of_full(guest, list(read_records(output))))
+    end = judge_end(guest, "full", output)
+    faults += [end.reason] if end.state == FAILED else []
+    return Result("daemon full", FAILED if faults else PASSED, "; ".join(faults[:5]), output)
 
 
 def judge(guest, console):
@@ -156,6 +200,8 @@ def judge(guest, console):
             yield judge_truth(name, output, status)
         elif name == "flows":
             yield from judge_flows(guest, output)
+        elif name == "full":
+            yield judge_full(guest, output)
         elif name == "check":
             fine = status in (0, 1) and output.startswith(("ok ", "missing", "note", "warning"))
             yield Result("procflowd --check", PASSED if fine else FAILED,
