@@ -6,9 +6,7 @@ exporters.
 PROCFLOW_BUILD names the build directory; by default it is "build" in the source root."""
 
 import contextlib
-import ipaddress
 import json
-import math
 import os
 import pathlib
 import re
@@ -18,11 +16,8 @@ import socket
 import struct
 import subprocess
 import time
-import xml.etree.ElementTree
 
 import pytest
-
-from harness import catalogue
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PROCFLOW_BUILD", ROOT / "build"))
@@ -44,13 +39,13 @@ def emit(*arguments):
     return int(re.search(r"base (\d+)", done.stderr).group(1)), done.stdout
 
 
-def collect(wire, template, biflow, copies=1, records="flows"):
+def collect(wire, template, biflow, copies=1, records="flows", *more):
     """The datagrams that emit sends, and the base of its times."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
         collector.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         collector.bind(("127.0.0.1", 0))
         base, _ = emit(wire, f"udp:{collector.getsockname()[1]}", template, biflow, copies,
-                       records)
+                       records, *more)
         collector.setblocking(False)
         datagrams = []
         with contextlib.suppress(BlockingIOError):
@@ -536,157 +531,3 @@ def test_json_has_all_twenty_where_both_ends_are_known(tmp_path):
         101, "psql", "bob", 100, "zsh", 5000001, 6000002, 1203, 34, 56]
     assert [flows[1][f"DST_{name}"] for name in names] == [
         202, "postgres", "postgres", 200, "systemd", 7000003, 6000000000, 25075, 7890, 4321]
-
-
-FIELDS = catalogue.read()
-RANDOM = 200
-
-
-def as_text(value):
-    """Control characters stay in JSON, escaped; elsewhere each byte of one is a "?"."""
-    return re.sub("[\x80-\x9f]", "??", re.sub("[\0-\x1f\x7f]", "?", value))
-
-
-def cut(text, width):
-    return text.encode()[:width].decode("utf-8", "ignore")
-
-
-def expect(record, field, width):
-    """All that a record's field may be elsewhere, of what it is in JSON; None: not there. A text that
-    is empty is not in JSON. In IPFIX long texts are cut where the record does not fit a message."""
-    value = record.get(field.name)
-    if field.name == "BIFLOW_DIRECTION":
-        return {1}
-    if field.kind in ("TEXT", "USER"):
-        empty = {None, ""} if value is None else set()
-        if field.kind == "USER":  # the source's, or where it is not known the destination's
-            value = record.get("SRC_PROC_USER_NAME", record.get("DST_PROC_USER_NAME"))
-        if value is None:
-            return empty
-        text = as_text(value)
-        if field.kind == "USER" and "SRC_PROC_USER_NAME" in record:
-            empty = set()
-        return empty | ({text, cut(text, 48)} if width == catalogue.VARIABLE else {cut(text, width)})
-    if value is None:
-        return {None}
-    if field.kind == "LATENCY":
-        return {math.floor(value), math.ceil(value)}
-    return {min(value, 256 ** width - 1)} if isinstance(value, int) else {value.lower()}
-
-
-def send_random(tmp_path, wire):
-    """Random records, each with every field that has a number: as JSON, and the datagrams."""
-    emit("json", f"file:{tmp_path}/records.json", "procflow", "rfc5103", RANDOM, "random")
-    records = [json.loads(line) for line in open(tmp_path / "records.json", "rb")]
-    assert len(records) == RANDOM
-    template = " ".join("%" + field.name for field in FIELDS)
-    return records, collect(wire, template, "rfc5103", RANDOM, "random")[0]
-
-
-def check_values(records, found, wire, but=()):
-    """found: for each record {field's name: value}. Every field with a number was compared. Where a
-    record began and ended by the host's uptime JSON does not tell."""
-    but = {"FIRST_SWITCHED", "LAST_SWITCHED", *but}
-    compared = set()
-    assert len(found) == len(records)
-    for record, values in zip(records, found):
-        for field in FIELDS:
-            number, width = ((field.v9_id, field.v9_width) if wire == "netflow9" else
-                             (field.ipfix_id, field.ipfix_width))
-            if not number or field.name in but:
-                continue
-            expected = expect(record, field, width)
-            assert values.get(field.name) in expected, (field.name, record.get(field.name), values)
-            if values.get(field.name):
-                compared.add(field.name)
-    assert compared >= {field.name for field in FIELDS if (
-        field.v9_id if wire == "netflow9" else field.ipfix_id)} - but
-
-
-@needs("ipfixDump")
-def test_libfixbuf_reads_every_field_by_name(tmp_path):
-    """Those of ntop by the names that it learnt from the RFC 5610 records, the others by number."""
-    records, datagrams = send_random(tmp_path, "ipfix")
-    (tmp_path / "messages.ipfix").write_bytes(b"".join(datagrams))
-    done = subprocess.run(["ipfixDump", "--rfc5610", "-i", tmp_path / "messages.ipfix"],
-                          capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    names = {(field.pen, field.ipfix_id): field for field in FIELDS if field.ipfix_id}
-    by_name = {field.name: field for field in FIELDS}
-    names.update({(0, 139): by_name["ICMP_TYPE"], (catalogue.REVERSE, 1): by_name["OUT_BYTES"],
-                  (catalogue.REVERSE, 2): by_name["OUT_PKTS"]})
-    found = []
-    for part in done.stdout.decode().split("--- data record ")[1:]:
-        values = {}
-        for pen, number, name, value in re.findall(
-                r"^\t\((?:(\d+)/)?(\d+)\) +(\S+) : (?:\(len: \d+\) )?(.*)$", part, re.M):
-            field = names.get((int(pen or 0), int(number)))
-            if field is None:
-                continue  # of options data
-            if field.pen:
-                assert name == field.name
-            if field.kind == "LATENCY" or re.fullmatch(r"\d+", value) and field.kind == "UNSIGNED":
-                value = int(value)
-            elif field.name.endswith("_FLAGS"):
-                value = int(value, 0)
-            elif field.name.startswith("FLOW_") and field.name.endswith("_MILLISECONDS"):
-                continue  # a day and a time: tshark looks at them
-            elif field.kind.startswith("ADDRESS"):
-                value = str(ipaddress.ip_address(value))
-            values[field.name] = value
-        if "PROTOCOL" in values:
-            found.append(values)
-    check_values(records, found, "ipfix", {"FLOW_START_MILLISECONDS", "FLOW_END_MILLISECONDS"})
-
-
-def read_records(text):
-    """Each record's {number: bytes}, as tshark's PDML has them: the numbers from the templates, in whose
-    order the values stand at rising places."""
-    templates = {}
-    for element in xml.etree.ElementTree.fromstring(text).iter("field"):
-        shown = element.get("show", "")
-        if found := re.match(r"Template \(Id = (\d+), ", shown):
-            templates[int(found[1])] = [
-                int(row.find("field[@name='cflow.template_field_type']").get("show"))
-                for row in element if row.get("show", "").startswith("Field (")]
-        elif (found := re.match(r"FlowSet \d+ \[id=(\d+)\]", shown)) and int(found[1]) in templates:
-            numbers = templates[int(found[1])]
-            for flow in element:
-                if not re.match(r"Flow \d+$", flow.get("show", "")):
-                    continue
-                values = {}
-                for field in flow.iter("field"):
-                    if field is not flow and field.get("value"):
-                        values.setdefault(int(field.get("pos")), field.get("value"))
-                assert len(values) == len(numbers)
-                yield dict(zip(numbers, (bytes.fromhex(values[at]) for at in sorted(values))))
-
-
-@needs("tshark")
-def test_random_records_come_back(tmp_path):
-    """Every field that has a number in NetFlow v9, by it; texts with broken UTF-8, NUL, newlines, quotes
-    and characters cut at the width."""
-    records, datagrams = send_random(tmp_path, "netflow9")
-    write_capture(tmp_path / "capture.pcap", datagrams)
-    wide = ["-o", "cflow.max_template_fields:0"]  # it stops at 60 by default
-    text = tshark(tmp_path / "capture.pcap", *wide, "-T", "pdml")
-    for word in ("Malformed", "no template found", "No template found"):
-        assert word not in text
-    by_number = {field.v9_id: field for field in FIELDS}
-    found = []
-    for values in read_records(text):
-        named = {}
-        for number, raw in values.items():
-            field = by_number[number]
-            if field.kind in ("TEXT", "USER"):
-                assert len(raw) == field.v9_width
-                value = raw.rstrip(b"\0").decode("utf-8")  # valid, however it was cut
-            elif field.kind.startswith("ADDRESS"):
-                value = str(ipaddress.ip_address(raw))
-            elif field.kind == "MAC":
-                value = raw.hex(":")
-            else:
-                value = int.from_bytes(raw, "big")
-            named[field.name] = value
-        found.append(named)
-    check_values(records, found, "netflow9")

@@ -378,6 +378,10 @@ static inline uint64_t records_random(uint64_t *state)
 
 static inline uint64_t records_random_value(uint64_t *state)
 {
+	uint64_t choice = records_random(state) % 16;
+
+	if (choice < 2)
+		return choice ? UINT64_MAX : 0;
 	return records_random(state) >> (records_random(state) % 64);
 }
 
@@ -402,16 +406,22 @@ static inline struct text records_random_text(uint64_t *state)
 		"</script>\x7f",
 	};
 	static const char with_nul[] = "nul\0nul";
-	static char lengthy[4096];
+	static const size_t lengths[] = {15, 16, 17, 32, 33, 254, 255, 256, 4096};
+	static char lengthy[2][4096];
 	uint64_t choice = records_random(state) % (array_length(hostile) + 3);
+	size_t length;
 
 	if (choice < array_length(hostile))
 		return text_from(hostile[choice]);
 	if (choice == array_length(hostile))
 		return (struct text){with_nul, sizeof(with_nul) - 1};
-	for (size_t i = 0; i < sizeof(lengthy); i++)
-		lengthy[i] = (char)(choice % 2 ? 'a' + i % 26 : 0x80 + i % 64);
-	return (struct text){lengthy, records_random(state) % (choice % 2 ? 300 : 60)};
+	for (size_t i = 0; i < sizeof(lengthy[0]); i++)
+		lengthy[choice % 2][i] = (char)(choice % 2 ? 'a' + i % 26 : 0x80 + i % 64);
+	/* 254 is the longest with one byte of length, 16 and 32 are widths of NetFlow v9. */
+	length = records_random(state) % 2
+			 ? lengths[records_random(state) % array_length(lengths)]
+			 : records_random(state) % (choice % 2 ? 300 : 60);
+	return (struct text){lengthy[choice % 2], length};
 }
 
 static inline void records_random_end(uint64_t *state, struct flow_record *record, unsigned side)
@@ -496,5 +506,33 @@ static inline struct flow_record records_make_random(uint64_t *state)
 	records_random_packets(state, &record.packets);
 	records_random_end(state, &record, RECORD_SRC);
 	records_random_end(state, &record, RECORD_DST);
+	return record;
+}
+
+static inline struct flow_record records_make_random_process(uint64_t *state)
+{
+	static const char *const events[] = {"start", "interim", "end"};
+	struct flow_record record = records_make_random(state);
+
+	record.parts = RECORD_PROCESS;
+	records_random_end(state, &record, RECORD_SRC);
+	for (unsigned part = LIFE_EXIT_CODE; part <= LIFE_TRAFFIC; part++)
+		if (records_random(state) % 2)
+			record.parts |= RECORD_LIFE(part);
+	record.life = (struct record_life){
+		.event = text_from(events[records_random(state) % array_length(events)]),
+		.exit_code = (uint32_t)records_random(state) % 256,
+		.exit_signal = (uint32_t)records_random(state) % 65,
+		.cpu_us = records_random_value(state),
+		.user_us = records_random_value(state),
+		.system_us = records_random_value(state),
+		.read_bytes = records_random_value(state),
+		.written_bytes = records_random_value(state),
+		.voluntary_switches = records_random_value(state),
+		.involuntary_switches = records_random_value(state),
+		.flows = records_random_value(state),
+		.sent_bytes = records_random_value(state),
+		.received_bytes = records_random_value(state),
+	};
 	return record;
 }
