@@ -372,7 +372,12 @@ static void refuse_field(const struct assignment *assignment, const struct confi
 	config_quote(name, quoted);
 	if (node->text_column)
 		place.column = node->text_column + (unsigned)(wrong.at - node->text);
-	if (outcome == FIELD_LIST_E_TWICE)
+	if (outcome == FIELD_LIST_E_WIDTH)
+		config_mistakes_add(assignment->mistakes, place,
+				    "%s.%s: %s is a width that this field cannot have (a text can "
+				    "have 1 to %d, IN_BYTES and its like 4 or 8)",
+				    key->section, key->name, quoted, FIELD_TEXT_MOST);
+	else if (outcome == FIELD_LIST_E_TWICE)
 		config_mistakes_add(assignment->mistakes, place, "%s.%s: %s stands here twice",
 				    key->section, key->name, quoted);
 	else
@@ -419,8 +424,11 @@ static int assign_template(const struct assignment *assignment, const struct con
 	if (fields.count == 0)
 		return refuse_as(assignment, node, "a template without fields", "is not enough");
 	buffer_init(&text);
-	for (size_t i = 0; i < fields.count; i++)
+	for (size_t i = 0; i < fields.count; i++) {
 		buffer_add_format(&text, "%s%%%s", i ? " " : "", field_table[fields.items[i]].name);
+		if (fields.widths[i])
+			buffer_add_format(&text, ":%u", fields.widths[i]);
+	}
 	buffer_add_byte(&text, '\0');
 	if (text.failed) {
 		buffer_fini(&text);

@@ -263,7 +263,9 @@ const struct config_key config_keys[] = {
 		 "procflow: with the fields of the process; standard: only what every collector\n"
 		 "knows; ntopng: what ntopng shows; or fields of your own, as nProbe's -T has "
 		 "them:\n"
-		 "\"%IPV4_SRC_ADDR %IPV6_SRC_ADDR %L4_SRC_PORT %SRC_PROC_NAME\", or as a list."},
+		 "\"%IPV4_SRC_ADDR %IPV6_SRC_ADDR %L4_SRC_PORT %SRC_PROC_NAME\", or as a list.\n"
+		 "A width in bytes may follow: \"%SRC_PROC_CMDLINE:100\" (in IPFIX its longest),\n"
+		 "\"%IN_BYTES:4\" for a collector of 4-byte counters (larger ones: 4294967295)."},
 	{EXPORTER_KEY(biflow, "biflow", WORD), .default_text = "rfc5103", .words = biflows,
 	 .only_for = MESSAGES,
 	 .comment =

@@ -94,9 +94,15 @@ uint64_t template_used_process_parts(enum template_format format)
 	return parts;
 }
 
-/* Where the number depends on more than the field. */
-static struct template_field
-choose_number(const struct field *field, const struct template_options *options, uint64_t signature)
+static bool is_text(const struct field *field)
+{
+	return field->kind == FIELD_KIND_TEXT || field->kind == FIELD_KIND_USER;
+}
+
+/* Where the number depends on more than the field. "width": a user's, or 0. */
+static struct template_field choose_number(const struct field *field,
+					   const struct template_options *options,
+					   uint64_t signature, uint16_t width)
 {
 	/* icmpTypeCodeIPv6: in IPFIX 32 is for IPv4 alone, in RFC 3954 8 for both. */
 	enum { ICMP_TYPE_CODE_IPV6 = 139, OCTET_DELTA_COUNT = 1, PACKET_DELTA_COUNT = 2 };
@@ -108,6 +114,9 @@ choose_number(const struct field *field, const struct template_options *options,
 		.pen = is_ipfix ? field->pen : 0,
 	};
 
+	/* A 22 of NetFlow v9, 4 bytes wide, may stand for a 152 here. */
+	if (width && field_takes_width(field, width) && !(is_ipfix && is_text(field)))
+		number.width = width;
 	if (field == &field_table[FIELD_ICMP_TYPE] && is_ipfix && signature & RECORD_IPV6) {
 		number.id = ICMP_TYPE_CODE_IPV6;
 	} else if (field == &field_table[FIELD_OUT_BYTES] && is_reversed) {
@@ -174,10 +183,14 @@ static struct template_step compile(const struct field *field, uint16_t width, u
 }
 
 static void add_field(struct template *self, const struct field *field,
-		      const struct template_field *number)
+		      const struct template_field *number, uint16_t longest)
 {
+	struct template_step step = compile(field, number->width, self->signature);
+
+	if (step.operation == TEXT_VARIABLE && longest)
+		step.width = longest;
 	self->fields[self->field_count] = *number;
-	self->steps[self->field_count++] = compile(field, number->width, self->signature);
+	self->steps[self->field_count++] = step;
 	if (number->width != FIELD_VARIABLE)
 		self->fixed_bytes = (uint16_t)(self->fixed_bytes + number->width);
 }
@@ -189,7 +202,7 @@ static void init_process(struct template *self, enum template_format format)
 		struct template_field number = number_process_field(field, format);
 
 		if (number.id != 0 && field_is_known(field, self->signature))
-			add_field(self, field, &number);
+			add_field(self, field, &number, 0);
 	}
 }
 
@@ -203,13 +216,20 @@ void template_init(struct template *self, const struct template_options *options
 	}
 	for (size_t i = 0; i < count_candidates(options); i++) {
 		const struct field *field = &field_table[get_candidate(options, i)];
+		uint16_t width = options->own.widths[i];
 		struct template_field number;
 
 		if (!is_in_template(options, i) || !field_is_known(field, signature))
 			continue;
-		number = choose_number(field, options, signature);
-		add_field(self, field, &number);
+		number = choose_number(field, options, signature, width);
+		add_field(self, field, &number, width);
 	}
+}
+
+/* The longest that a variable text gets. */
+static size_t limit_text(const struct template_step *step, size_t text_limit)
+{
+	return step->width < text_limit ? step->width : text_limit;
 }
 
 static struct text read_text(const void *at, size_t limit)
@@ -230,7 +250,7 @@ size_t template_bound_record(const struct template *self, const struct flow_reco
 	for (size_t i = 0; i < self->field_count; i++)
 		if (self->steps[i].operation == TEXT_VARIABLE)
 			bound += 3 + read_text((const uint8_t *)record + self->steps[i].offset,
-					       text_limit)
+					       limit_text(&self->steps[i], text_limit))
 					     .length;
 	return bound;
 }
@@ -318,7 +338,7 @@ size_t template_encode_record(const struct template *self, const struct flow_rec
 
 		switch (step->operation) {
 		case TEXT_VARIABLE:
-			place = add_variable(place, at, text_limit);
+			place = add_variable(place, at, limit_text(step, text_limit));
 			continue;
 		case TEXT_FIXED:
 			add_fixed(place, at, step->width);

@@ -36,7 +36,7 @@ struct template_field {
 
 struct template_step {
 	uint8_t operation;
-	uint16_t width;
+	uint16_t width;	 /* of a variable text the longest */
 	uint16_t offset; /* in struct flow_record */
 };
 

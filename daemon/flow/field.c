@@ -121,23 +121,57 @@ static bool has_field(const struct field_list *list, enum field_index field)
 	return false;
 }
 
+bool field_takes_width(const struct field *field, unsigned long width)
+{
+	enum { WHOLE_COUNTER = 8, REDUCED_COUNTER = 4 };
+
+	if (field->kind == FIELD_KIND_TEXT || field->kind == FIELD_KIND_USER)
+		return width >= 1 && width <= FIELD_TEXT_MOST;
+	return width == field->v9_width ||
+	       (width == REDUCED_COUNTER && field->v9_width == WHOLE_COUNTER &&
+		field->kind == FIELD_KIND_UNSIGNED && field->parts != RECORD_ALWAYS);
+}
+
+/* What stands behind a field's name: nothing, or a colon and digits. */
+static bool parse_width(struct text text, const struct field *field, uint16_t *ret_width)
+{
+	unsigned long width = 0;
+
+	*ret_width = 0;
+	if (text.length == 0)
+		return true;
+	for (size_t i = 1; i < text.length; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9' || width > FIELD_TEXT_MOST)
+			return false;
+		width = 10 * width + (unsigned long)(text.at[i] - '0');
+	}
+	*ret_width = (uint16_t)width;
+	return field_takes_width(field, width);
+}
+
 int field_list_parse(struct field_list *list, const char *text, struct text *ret_wrong)
 {
 	for (;;) {
-		struct text name;
+		struct text name, width;
 		enum field_index field;
 
 		text += strspn(text, "% \t\r\n");
 		if (*text == '\0')
 			return 0;
-		name = (struct text){.at = text, .length = strcspn(text, "% \t\r\n")};
+		name = (struct text){.at = text, .length = strcspn(text, ":% \t\r\n")};
+		text += name.length;
+		width = (struct text){.at = text, .length = strcspn(text, "% \t\r\n")};
+		text += width.length;
 		field = field_find(name);
 		if (field == FIELD_COUNT || has_field(list, field)) {
 			*ret_wrong = name;
 			return field == FIELD_COUNT ? FIELD_LIST_E_UNKNOWN : FIELD_LIST_E_TWICE;
 		}
+		if (!parse_width(width, &field_table[field], &list->widths[list->count])) {
+			*ret_wrong = (struct text){name.at, name.length + width.length};
+			return FIELD_LIST_E_WIDTH;
+		}
 		list->items[list->count++] = (uint8_t)field;
-		text += name.length;
 	}
 }
 
@@ -173,6 +207,7 @@ void field_list_complete_families(struct field_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		enum field_index twin = find_twin(list->items[i]);
 
+		whole.widths[whole.count] = list->widths[i];
 		whole.items[whole.count++] = list->items[i];
 		if (twin != FIELD_COUNT && !has_field(list, twin))
 			whole.items[whole.count++] = (uint8_t)twin;

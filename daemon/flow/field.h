@@ -91,19 +91,27 @@ const char *field_find_nearest(const char *name);
 /* A selection of users' own, in their order. */
 struct field_list {
 	size_t count;
-	uint8_t items[FIELD_COUNT]; /* enum field_index */
+	uint8_t items[FIELD_COUNT];   /* enum field_index */
+	uint16_t widths[FIELD_COUNT]; /* bytes; 0: the catalogue's */
 };
 
 /* Named outcomes. */
 enum {
 	FIELD_LIST_E_UNKNOWN = 1, /* there is no such field */
 	FIELD_LIST_E_TWICE = 2,	  /* it is in the list already */
+	FIELD_LIST_E_WIDTH = 3,	  /* field_takes_width() says no */
 };
+
+enum { FIELD_TEXT_MOST = 1024 }; /* bytes that a user may ask for */
 
 /* Whether "text" is a list rather than the name of a built-in selection: it has a '%' or a blank. */
 bool field_list_is_one(const char *text);
+/* Whether it can be that many bytes: texts, and counters reduced to 4 (RFC 7011 6.2); never what saturated
+ * would be another value, as a time. */
+bool field_takes_width(const struct field *field, unsigned long width);
 /* Adds the fields that "text" names as nProbe's -T does: "%IPV4_SRC_ADDR %L4_SRC_PORT"; the '%' may
- * be missing. 0; at the first wrong name an outcome, and *ret_wrong is that name in "text". */
+ * be missing, and a width may follow: "%SRC_PROC_NAME:32". 0; at the first wrong name or width an outcome,
+ * and *ret_wrong is that in "text". */
 int field_list_parse(struct field_list *list, const char *text, struct text *ret_wrong);
 /* The field that place "i" stands for: in IPFIX FIRST_ and LAST_SWITCHED, which nProbe's users write,
  * are the times that it has numbers for. */

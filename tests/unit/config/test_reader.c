@@ -398,6 +398,11 @@ static const struct bad_case exporter_cases[] = {
 	 "f:5:9: exporters.template: there is no field \"IN_PKT\", did you mean \"IN_PKTS\"?\n"
 	 "          '%IN_PKT']\n"
 	 "            ^\n"},
+	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %IN_BYTES:3'}\n",
+	 "f:2:56: exporters.template: \"IN_BYTES:3\" is a width that this field cannot have (a text "
+	 "can have 1 to 1024, IN_BYTES and its like 4 or 8)\n"
+	 "      - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %IN_BYTES:3'}\n"
+	 "                                                           ^\n"},
 	{"exporters:\n  - {to: 'udp://a', template: '%SRC_PROC_EXE', type: ipfix}\n",
 	 "f:2:31: exporters.template: SRC_PROC_EXE has no number in ipfix (it is in json)\n"
 	 "      - {to: 'udp://a', template: '%SRC_PROC_EXE', type: ipfix}\n"
@@ -551,7 +556,8 @@ static void test_exporters_arrive_with_their_defaults(unused void **state)
 					  "    queue: 7\n"
 					  "  - {type: ipfix, to: 'udp://[::1]'}\n"
 					  "  - {type: ipfix, to: 'udp://a:9995'}\n"
-					  "  - {type: ipfix, to: 'udp://b', name: ipfix-2}\n"
+					  "  - {type: ipfix, to: 'udp://b', name: ipfix-2,\n"
+					  "     template: [PROTOCOL, '%SRC_PROC_NAME:32']}\n"
 					  "  - {type: json, to: 'stdout:'}\n");
 	const struct config_exporter *exporters = config->exporters;
 	static const char *const names[] = {"netflow9", "ipfix", "ipfix-3", "ipfix-2", "json"};
@@ -565,6 +571,7 @@ static void test_exporters_arrive_with_their_defaults(unused void **state)
 	assert_string_equal(exporters[0].to.host, "192.0.2.1");
 	assert_int_equal(exporters[0].biflow, CONFIG_BIFLOW_NTOP);
 	assert_string_equal(exporters[0].template_name, "standard");
+	assert_string_equal(exporters[3].template_name, "%PROTOCOL %SRC_PROC_NAME:32");
 	assert_int_equal(exporters[0].template_interval_ns, 5 * NS_PER_SEC);
 	assert_int_equal(exporters[0].template_packets, 6);
 	assert_int_equal(exporters[0].max_message_bytes, 512);

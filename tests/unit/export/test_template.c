@@ -119,6 +119,42 @@ static void test_own_template(unused void **state)
 	assert_int_equal(template_used_parts(&options), RECORD_IPV4 | RECORD_IPV6 | process);
 }
 
+/* A width of 4 is that of 22, and 152 has none but 8. */
+static void test_widths_of_own(unused void **state)
+{
+	const char *text = "%SRC_PROC_NAME:3 %IN_BYTES:4 %FIRST_SWITCHED:4 %OUT_BYTES";
+	uint64_t parts = RECORD_IPV4 | RECORD_COUNTERS | RECORD_END(RECORD_SRC, END_PROCESS);
+	struct flow_record record = {
+		.src.name = text_from("curl"), .start_ms = 1, .counters = {1ull << 32, 0, 5, 0}};
+	const uint8_t v9_bytes[] = "cur\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\x05",
+		      ipfix_bytes[] = "\x03"
+				      "cur\xff\xff\xff\xff\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x05";
+	const struct {
+		enum template_format format;
+		uint16_t widths[4];
+		const uint8_t *bytes;
+		size_t length;
+	} cases[] = {{TEMPLATE_NETFLOW9, {3, 4, 4, 8}, v9_bytes, sizeof(v9_bytes) - 1},
+		     {TEMPLATE_IPFIX, {0xffff, 4, 8, 8}, ipfix_bytes, sizeof(ipfix_bytes) - 1}};
+
+	for (size_t i = 0; i < array_length(cases); i++) {
+		struct template_options options = parse_own(cases[i].format, text);
+		struct template template;
+		uint8_t out[64];
+
+		template_init(&template, &options, parts, 256);
+		assert_int_equal(template.field_count, 4);
+		for (size_t j = 0; j < 4; j++)
+			assert_int_equal(template.fields[j].width, cases[i].widths[j]);
+		assert_in_range(template_bound_record(&template, &record, TEMPLATE_WHOLE_TEXT),
+				cases[i].length, cases[i].length + 2);
+		assert_int_equal(
+			template_encode_record(&template, &record, 0, TEMPLATE_WHOLE_TEXT, out),
+			cases[i].length);
+		assert_memory_equal(out, cases[i].bytes, cases[i].length);
+	}
+}
+
 /* nProbe's users write 21 and 22 for IPFIX too. */
 static void test_own_ipfix_template_has_the_times_once(unused void **state)
 {
@@ -370,6 +406,7 @@ int main(void)
 		cmocka_unit_test(test_icmp_number_follows_format_and_family),
 		cmocka_unit_test(test_flow_id_is_in_ipfix_alone),
 		cmocka_unit_test(test_own_template),
+		cmocka_unit_test(test_widths_of_own),
 		cmocka_unit_test(test_own_ipfix_template_has_the_times_once),
 		cmocka_unit_test(test_standard_has_registered_fields_only),
 		cmocka_unit_test(test_memory_saturates),

@@ -225,6 +225,36 @@ static void test_lists(unused void **state)
 	assert_string_equal(field_find_nearest("SRC_PROC_NAM"), "SRC_PROC_NAME");
 }
 
+static void test_widths_in_lists(unused void **state)
+{
+	static const char *const wrong_ones[] = {
+		"SRC_PROC_NAME:0",    "SRC_PROC_NAME:1025", "SRC_PROC_NAME:",
+		"SRC_PROC_NAME:1x",   "PROTOCOL:4",	    "IN_BYTES:2",
+		"FLOW_ID:4",	      "IPV4_SRC_ADDR:16",   "FLOW_START_MILLISECONDS:4",
+		"SRC_PROC_NAME:1 :2", "OUT_DST_MAC:8",	    "SRC_PROC_NAME:18446744073709551617",
+	};
+	struct field_list list = {0};
+	struct text wrong;
+
+	assert_int_equal(field_list_parse(&list,
+					  "%SRC_PROC_NAME:32%IPV4_SRC_ADDR:4 IN_BYTES:4 "
+					  "OUT_PKTS:8 USER_NAME:1024 PROTOCOL",
+					  &wrong),
+			 0);
+	field_list_complete_families(&list);
+	assert_int_equal(list.count, 7);
+	for (size_t i = 0; i < list.count; i++)
+		assert_int_equal(list.widths[i], ((uint16_t[]){32, 4, 0, 4, 8, 1024, 0})[i]);
+	assert_int_equal(list.items[2], FIELD_IPV6_SRC_ADDR);
+	for (size_t i = 0; i < array_length(wrong_ones); i++) {
+		list = (struct field_list){0};
+		assert_true(field_list_parse(&list, wrong_ones[i], &wrong) > 0);
+	}
+	list = (struct field_list){0};
+	assert_int_equal(field_list_parse(&list, "PROTOCOL:4 X", &wrong), FIELD_LIST_E_WIDTH);
+	assert_int_equal(wrong.length, strlen("PROTOCOL:4"));
+}
+
 /* Every field named, and all its twins: nothing is written behind the list. */
 static void test_a_list_of_all(unused void **state)
 {
@@ -249,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_values_by_size),
 		cmocka_unit_test(test_set_names),
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_widths_in_lists),
 		cmocka_unit_test(test_a_list_of_all),
 	};
 
