@@ -70,12 +70,6 @@ static bool is_locked_down(void)
 	       strstr(modes, "[confidentiality]");
 }
 
-/* " (kernel lockdown: confidentiality)", or nothing. */
-static const char *describe_lockdown(void)
-{
-	return is_locked_down() ? " (kernel lockdown: confidentiality)" : "";
-}
-
 static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct trace_format *ret,
 		       char reason[TRACE_REASON_SIZE])
 {
@@ -95,8 +89,8 @@ static int read_format(int tracefs, enum trace_tracepoint tracepoint, struct tra
 		return rows[tracepoint].is_optional ? 0 : r;
 	}
 	if (r < 0) {
-		snprintf(reason, TRACE_REASON_SIZE, "cannot read tracefs' %s: %s%s", path,
-			 strerror(-r), describe_lockdown());
+		snprintf(reason, TRACE_REASON_SIZE, "cannot read tracefs' %s: %s", path,
+			 strerror(-r));
 		return r;
 	}
 	r = trace_format_parse(tracepoint, text, length, ret, &missing);
@@ -115,16 +109,16 @@ int trace_setup_read_formats(struct trace_format formats[TRACE_TRACEPOINT_COUNT]
 
 	/* tracefs is empty then, and Linux 6.12 crashes where one is mounted and taken away again. */
 	if (is_locked_down()) {
-		snprintf(reason, TRACE_REASON_SIZE, "the kernel has no tracepoints for anybody%s",
-			 describe_lockdown());
+		snprintf(reason, TRACE_REASON_SIZE,
+			 "the kernel's lockdown (confidentiality) takes its tracepoints away");
 		return -EPERM;
 	}
 	r = trace_files_open(&tracefs);
 	if (r < 0) {
 		snprintf(reason, TRACE_REASON_SIZE,
-			 "tracefs is not mounted and cannot be: %s%s; needs CAP_SYS_ADMIN, or "
+			 "tracefs is not mounted and cannot be: %s; needs CAP_SYS_ADMIN, or "
 			 "mount -t tracefs nodev /sys/kernel/tracing",
-			 strerror(-r), describe_lockdown());
+			 strerror(-r));
 		return r;
 	}
 	for (enum trace_tracepoint i = 0; i < TRACE_TRACEPOINT_COUNT; i++) {
@@ -193,7 +187,9 @@ void trace_setup_explain_open(int error, enum trace_tracepoint failed,
 	if (error == -EACCES || error == -EPERM) {
 		snprintf(reason, TRACE_REASON_SIZE,
 			 "%s:%s: %s%s; needs CAP_PERFMON (kernel.perf_event_paranoid is %d)",
-			 system, name, strerror(-error), describe_lockdown(), read_paranoid());
+			 system, name, strerror(-error),
+			 is_locked_down() ? " (kernel lockdown: confidentiality)" : "",
+			 read_paranoid());
 	} else if (error == -ENOSYS || error == -ENOENT) {
 		snprintf(reason, TRACE_REASON_SIZE, "%s:%s: this kernel is built without it",
 			 system, name);

@@ -194,7 +194,27 @@ def judge_full(guest, output):
     return Result("daemon full", FAILED if faults else PASSED, "; ".join(faults[:5]), output)
 
 
-def judge(guest, console):
+def judge_denied(guest, output):
+    """Trace refused by a lockdown, and no IPv6: a process that lives on is found by its socket."""
+    pids = {int(pid) for pid in find_facts(guest, "denied_long")}
+    told = [(record.get("SRC_PROC_PID"), record.get("SRC_PROC_ATTRIBUTION"))
+            for record in read_records(output) if record.get("L4_DST_PORT") == 8094]
+    faults = []
+    reason = "the kernel's lockdown (confidentiality) takes its tracepoints away"
+    if f"the method trace is not to be had: {reason}" not in output:
+        faults.append("no word of the lockdown in the log")
+    if not re.search(rf"^missing +tracepoints +{re.escape(reason)}", output, re.MULTILINE):
+        faults.append("no word of the lockdown from --check")
+    if "ipv6" in find_facts(guest, "denied_has"):
+        faults.append("the guest has IPv6")
+    if not told or any(pid not in pids or method != "sock_diag" for pid, method in told):
+        faults.append(f"told: {told}, sent by {pids}")
+    end = judge_end(guest, "denied", output)
+    faults += [end.reason] if end.state == FAILED else []
+    return Result("daemon denied", FAILED if faults else PASSED, "; ".join(faults), output)
+
+
+def judge(guest, console, boot):
     for name, (output, status) in guest.parts.items():
         if name.startswith("truth "):
             yield judge_truth(name, output, status)
@@ -202,6 +222,8 @@ def judge(guest, console):
             yield from judge_flows(guest, output)
         elif name == "full":
             yield judge_full(guest, output)
+        elif name == "denied":
+            yield judge_denied(guest, output)
         elif name == "check":
             fine = status in (0, 1) and output.startswith(("ok ", "missing", "note", "warning"))
             yield Result("procflowd --check", PASSED if fine else FAILED,
@@ -211,10 +233,10 @@ def judge(guest, console):
     crash = CRASHED.search(console)
     if crash or not guest.is_done:
         where = f" during {guest.unfinished}" if guest.unfinished else ""
-        yield Result("boot", FAILED, (f"the kernel said \"{crash[0]}\"" if crash else
-                                      f"the guest did not come to its end{where}"), console[-4000:])
+        yield Result(boot, FAILED, (f"the kernel said \"{crash[0]}\"" if crash else
+                                    f"the guest did not come to its end{where}"), console[-4000:])
     else:
-        yield Result("boot", PASSED)
+        yield Result(boot, PASSED)
 
 
 def find_lacks(guest, found):
