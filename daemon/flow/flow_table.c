@@ -305,6 +305,18 @@ static void take_last_seen(struct flow *flow, const struct flow_event *event)
 		flow->last_seen_ns = last_ns;
 }
 
+/* A listing tells in whole seconds how much of its time an entry has left, DESTROY when exactly that was
+ * over. */
+#define LISTED_TOO_EARLY_NS (NS_PER_SEC + 20 * NS_PER_MS)
+
+static void take_exact_end(struct flow *flow, const struct flow_event *event)
+{
+	if (event->type == FLOW_EVENT_DESTROY && !event->is_early &&
+	    event->last_packet_ns > flow->last_seen_ns &&
+	    event->last_packet_ns - flow->last_seen_ns <= LISTED_TOO_EARLY_NS)
+		flow->last_seen_ns = event->last_packet_ns;
+}
+
 /* Takes over totals and the time of the last packet. */
 static void take_counters(struct flow_table *table, struct flow *flow,
 			  const struct flow_event *event)
@@ -329,6 +341,7 @@ static void take_counters(struct flow_table *table, struct flow *flow,
 		before = (struct flow_counters){0};
 	} else if (flow->has_counters &&
 		   memcmp(&event->counters, &flow->seen, sizeof(flow->seen)) == 0) {
+		take_exact_end(flow, event);
 		return;
 	}
 	flow->seen = event->counters;

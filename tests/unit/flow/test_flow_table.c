@@ -542,6 +542,31 @@ static void test_flush_reports_what_is_open(unused void **state)
 	watch_free(watch);
 }
 
+/* What a listing told of the last packet is up to a second early; what is later than that is another
+ * timeout than the one that was thought of. */
+static void test_end_is_as_exact_as_the_last_event(unused void **state)
+{
+	static const uint64_t later_ns[] = {SECOND * 9 / 10, 2 * SECOND};
+	struct watch *watch = watch_new(16);
+
+	list(watch, NULL, 0, first, START);
+	for (uint16_t port = 1; port <= 2; port++) {
+		struct flow_event event =
+			make_counted(FLOW_EVENT_LISTED, port, port, START + 9 * SECOND, 5);
+
+		tell(watch, make_event(FLOW_EVENT_NEW, port, port, START + SECOND));
+		event.last_packet_ns = START + 7 * SECOND;
+		tell(watch, event);
+		event.type = FLOW_EVENT_DESTROY;
+		event.last_packet_ns += later_ns[port - 1];
+		tell(watch, event);
+	}
+	assert_int_equal(watch->count, 2);
+	assert_int_equal(watch->reports[0].report.end_ns, START + 7 * SECOND + SECOND * 9 / 10);
+	assert_int_equal(watch->reports[1].report.end_ns, START + 7 * SECOND);
+	watch_free(watch);
+}
+
 static void test_removed_early_is_forced(unused void **state)
 {
 	struct watch *watch = watch_new(16);
@@ -785,6 +810,7 @@ int main(void)
 		cmocka_unit_test(test_resync_finds_what_was_lost),
 		cmocka_unit_test(test_listing_shows_what_has_ended_meanwhile),
 		cmocka_unit_test(test_flush_reports_what_is_open),
+		cmocka_unit_test(test_end_is_as_exact_as_the_last_event),
 		cmocka_unit_test(test_removed_early_is_forced),
 		cmocka_unit_test(test_zeroed_counters_do_not_go_below_zero),
 		cmocka_unit_test(test_records_add_up_whatever_is_lost),
