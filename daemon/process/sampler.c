@@ -25,6 +25,7 @@ enum {
 	ROOM = 8,
 	/* Memory can be taken from a process while it sleeps: so often at least it is read. */
 	MOST_IDLE = 8,
+	MOST_CLOCK_READINGS = 8,
 };
 
 /* Pids mean the same to us and to this /proc only if "self" there is us. */
@@ -124,17 +125,22 @@ int sampler_open_file(struct sampler *sampler, int directory_fd, const char *pat
 }
 
 /* Ticks count the time that the machine was suspended, the monotonic clock does not. */
+/* How far the clock that counts suspensions is ahead. Others may run between two readings, which must
+ * not pass for a suspension: so it is told short by that time at most, never long. */
 static uint64_t read_asleep_ns(void)
 {
-	struct timespec boot, monotonic;
-	int64_t asleep_ns;
+	uint64_t before_ns, boot_ns, after_ns;
+	struct timespec boot;
 
-	clock_gettime(CLOCK_MONOTONIC, &monotonic);
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	asleep_ns = (boot.tv_sec - monotonic.tv_sec) * (int64_t)NS_PER_SEC +
-		    (boot.tv_nsec - monotonic.tv_nsec);
-	/* Less than this is the time between the two calls. */
-	return asleep_ns > (int64_t)NS_PER_MS ? (uint64_t)asleep_ns : 0;
+	for (unsigned i = 0; i < MOST_CLOCK_READINGS; i++) {
+		before_ns = clock_now_ns();
+		clock_gettime(CLOCK_BOOTTIME, &boot);
+		after_ns = clock_now_ns();
+		if (after_ns - before_ns < NS_PER_MS)
+			break;
+	}
+	boot_ns = (uint64_t)boot.tv_sec * NS_PER_SEC + (uint64_t)boot.tv_nsec;
+	return boot_ns > after_ns ? boot_ns - after_ns : 0;
 }
 
 /* Of a process older than a suspension this comes out too early, which is the safe side. */

@@ -24,11 +24,20 @@
 
 /* How long the machine was suspended. */
 static time_t asleep_s;
+/* How often somebody else runs before the clock that counts that is read. */
+static unsigned stalls;
 
 /* Instead of the C library's, for all of the program. */
 int clock_gettime(clockid_t id, struct timespec *ret)
 {
-	int r = (int)syscall(SYS_clock_gettime, id == CLOCK_BOOTTIME ? CLOCK_MONOTONIC : id, ret);
+	const struct timespec stall = {.tv_nsec = 30 * NS_PER_MS};
+	int r;
+
+	if (id == CLOCK_BOOTTIME && stalls > 0) {
+		stalls--;
+		nanosleep(&stall, NULL);
+	}
+	r = (int)syscall(SYS_clock_gettime, id == CLOCK_BOOTTIME ? CLOCK_MONOTONIC : id, ret);
 
 	if (id == CLOCK_BOOTTIME)
 		ret->tv_sec += asleep_s;
@@ -62,6 +71,7 @@ static int set_up(void **state)
 	int r;
 
 	asleep_s = 0;
+	stalls = 0;
 	fixture->proc = temporary_make();
 	fixture->proc_fd = open(fixture->proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	options.proc_fd = fixture->proc_fd;
@@ -315,6 +325,18 @@ static void wait_that_cannot_be_true_is_not_told(void **state)
 
 /* Ticks of /proc count the time asleep, the age in the record does not: a zombie from before it was
  * suspended still finds its record, and one that began afterwards is not it. */
+static void busy_machine_is_no_suspension(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct sampler *sampler = &fixture->table->sampler;
+
+	stalls = 100;
+	assert_int_equal(sampler_start_ns(sampler, 100), 100 * sampler->tick_ns);
+	stalls = 2;
+	asleep_s = 3;
+	assert_true(sampler_start_ns(sampler, 1000) <= 1000 * sampler->tick_ns - 2999 * NS_PER_MS);
+}
+
 static void zombie_is_older_than_a_suspension(void **state)
 {
 	struct fixture *fixture = *state;
@@ -387,6 +409,7 @@ int main(void)
 		with_table(parent_that_goes_while_it_is_read_has_a_user),
 		with_table(its_own_record_is_taken),
 		with_table(wait_that_cannot_be_true_is_not_told),
+		with_table(busy_machine_is_no_suspension),
 		with_table(zombie_is_older_than_a_suspension),
 		with_table(before_version_12_an_end_may_be_a_threads),
 		with_table(since_version_12_an_end_is_a_processs),
