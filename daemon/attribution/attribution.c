@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/utsname.h>
 
 #include "attribution/local_routes.h"
 #include "attribution/namespaces.h"
@@ -32,10 +34,21 @@ struct attribution {
 	struct trace_owner *sysdig;    /* the same of sysdig's records */
 	struct namespaces *namespaces; /* NULL: not wanted, or not to be had */
 	int namespaces_error;
+	bool tells_bottom_halves; /* trace does, see TRACE_CONTEXT_BH_OFF */
 	struct attribution_counters counters;
 };
 
 DEFINE_CLEANUP(struct attribution *, attribution_free);
+
+/* Since Linux 5.19. */
+static bool tells_bottom_halves(void)
+{
+	unsigned major, minor;
+	struct utsname names;
+
+	return uname(&names) == 0 && sscanf(names.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 19));
+}
 
 int attribution_new(const struct attribution_options *options, struct attribution **ret)
 {
@@ -46,6 +59,7 @@ int attribution_new(const struct attribution_options *options, struct attributio
 	if (!attribution)
 		return -ENOMEM;
 	attribution->methods = options->methods;
+	attribution->tells_bottom_halves = tells_bottom_halves();
 	r = local_routes_open(&attribution->routes);
 	if (r < 0)
 		return r;
@@ -275,39 +289,71 @@ static void set_unentered(struct ownership *answer, int r)
 		set_none(answer, OWNERSHIP_REASON_UNTRACKED_NAMESPACE, r != -EPERM && r != -EACCES);
 }
 
+struct socket_question {
+	struct socket_owner_query query;
+	uint32_t interfaces[LOCAL_ROUTES_MOST_INTERFACES + 1];
+};
+
+/* 0, or a negative errno where the namespace cannot be entered. */
+static int make_question(struct attribution *attribution, const struct ownership_query *query,
+			 const struct place *place, uint64_t now_ns, struct socket_question *ret)
+{
+	ret->query = (struct socket_owner_query){.query = query,
+						 .interfaces = ret->interfaces,
+						 .now_ns = now_ns,
+						 .exact_only = !place->is_only_one};
+	list_interfaces(place->route, ret->interfaces);
+	if (!place->netns)
+		return 0;
+	return namespaces_open_sockets(attribution->namespaces, place->netns, now_ns,
+				       &ret->query.space);
+}
+
 static void find_by_socket(struct attribution *attribution, const struct ownership_query *query,
 			   const struct place *place, uint64_t now_ns, struct ownership *ret)
 {
-	uint32_t interfaces[LOCAL_ROUTES_MOST_INTERFACES + 1];
-	struct socket_owner_query question = {.query = query,
-					      .interfaces = interfaces,
-					      .now_ns = now_ns,
-					      .exact_only = !place->is_only_one};
-	int r;
+	struct socket_question question;
+	int r = make_question(attribution, query, place, now_ns, &question);
 
-	list_interfaces(place->route, interfaces);
-	if (place->netns) {
-		r = namespaces_open_sockets(attribution->namespaces, place->netns, now_ns,
-					    &question.space);
-		if (r < 0) {
-			set_unentered(ret, r);
-			return;
-		}
-	}
-	socket_owner_find(attribution->sockets, &question, ret);
+	if (r < 0)
+		set_unentered(ret, r);
+	else
+		socket_owner_find(attribution->sockets, &question.query, ret);
+}
+
+/* What goes into a tunnel of the kernel is sent on with bottom halves off by whoever sent it: where trace
+ * does not tell that, its record is no proof. The reason, or NONE: it is. */
+static enum ownership_reason find_tunnel(struct attribution *attribution,
+					 const struct ownership_query *query,
+					 const struct place *place, uint64_t now_ns)
+{
+	struct socket_question question;
+
+	if (attribution->tells_bottom_halves || !query->initiator ||
+	    query->socket.protocol != IPPROTO_UDP ||
+	    ip_address_equal(&query->socket.local, &query->socket.remote) ||
+	    make_question(attribution, query, place, now_ns, &question) < 0)
+		return OWNERSHIP_REASON_NONE;
+	return socket_owner_find_tunnel(attribution->sockets, &question.query);
 }
 
 /* By trace, else by sock_diag. */
 static void find_by_kernel(struct attribution *attribution, const struct ownership_query *query,
 			   const struct place *place, uint64_t now_ns, struct ownership *ret)
 {
+	enum ownership_reason reason;
 	struct ownership holder;
 	bool is_doubtful = false;
 
 	set_none(ret, OWNERSHIP_REASON_UNSUPPORTED, false);
 	if (attribution->trace &&
-	    find_by_trace(attribution, query, place, now_ns, ret, &is_doubtful) && !is_doubtful)
-		return;
+	    find_by_trace(attribution, query, place, now_ns, ret, &is_doubtful)) {
+		reason = find_tunnel(attribution, query, place, now_ns);
+		if (reason != OWNERSHIP_REASON_NONE)
+			set_none(ret, reason, reason == OWNERSHIP_REASON_BUSY);
+		if (reason != OWNERSHIP_REASON_NONE || !is_doubtful)
+			return;
+	}
 	if (query->has_ended) {
 		*ret = (struct ownership){.method = OWNERSHIP_UNKNOWN};
 		return;

@@ -392,8 +392,10 @@ static void tell_sender(struct socket_owner *owner, const struct socket_owner_qu
 }
 
 /* VXLAN and others of the kernel send from a port that no socket has, to the one that their own socket is
- * bound to at both ends (udp_flow_src_port(), include/net/udp.h). */
-static bool is_sent_by_tunnel(struct socket_owner *owner, const struct socket_owner_query *query)
+ * bound to at both ends (udp_flow_src_port(), include/net/udp.h). KERNEL where it is that, NONE where it is
+ * not, else why that is not known. */
+static enum ownership_reason find_tunnel(struct socket_owner *owner,
+					 const struct socket_owner_query *query)
 {
 	struct ownership_query mirrored = *query->query;
 	struct socket_owner_query question = *query;
@@ -404,9 +406,11 @@ static bool is_sent_by_tunnel(struct socket_owner *owner, const struct socket_ow
 	mirrored.socket.remote_port = query->query->socket.local_port;
 	question.query = &mirrored;
 	if (find_socket(owner, &question, &socket) < 0 || socket.remote_port != 0)
-		return false;
+		return OWNERSHIP_REASON_NONE;
 	tell_holder(owner, &question, &socket, true, &holder);
-	return holder.method == OWNERSHIP_NONE && holder.reason == OWNERSHIP_REASON_KERNEL;
+	if (holder.reason == OWNERSHIP_REASON_EXITED || holder.reason == OWNERSHIP_REASON_CLOSED)
+		return OWNERSHIP_REASON_NONE;
+	return holder.reason;
 }
 
 static void find_udp(struct socket_owner *owner, const struct socket_owner_query *query,
@@ -415,7 +419,8 @@ static void find_udp(struct socket_owner *owner, const struct socket_owner_query
 	struct sock_diag_socket socket;
 	int r = find_socket(owner, query, &socket);
 
-	if (r == -ENOENT && query->query->initiator && is_sent_by_tunnel(owner, query))
+	if (r == -ENOENT && query->query->initiator &&
+	    find_tunnel(owner, query) == OWNERSHIP_REASON_KERNEL)
 		set_none(ret, OWNERSHIP_REASON_KERNEL);
 	else if (r < 0)
 		set_none(ret, reason_of(r));
@@ -425,6 +430,16 @@ static void find_udp(struct socket_owner *owner, const struct socket_owner_query
 		tell_holder(owner, query, &socket, true, ret);
 	else
 		tell_sender(owner, query, &socket, ret);
+}
+
+enum ownership_reason socket_owner_find_tunnel(struct socket_owner *owner,
+					       const struct socket_owner_query *query)
+{
+	struct sock_diag_socket socket;
+
+	if (find_socket(owner, query, &socket) != -ENOENT)
+		return OWNERSHIP_REASON_NONE;
+	return find_tunnel(owner, query);
 }
 
 static bool is_believable(const struct socket_owner *owner, const struct ownership_query *query,

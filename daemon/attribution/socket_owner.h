@@ -41,5 +41,11 @@ struct sock_diag *socket_owner_get_diag(struct socket_owner *owner);
 void socket_owner_find(struct socket_owner *owner, const struct socket_owner_query *query,
 		       struct ownership *ret);
 
+/* Whether a UDP flow that begins here is the outer one of a tunnel of the kernel (VXLAN, GENEVE): from a
+ * port that no socket has, to the one that the kernel's own socket is bound to at both ends. KERNEL where it
+ * is, NONE where it is not, else why that is not known. */
+enum ownership_reason socket_owner_find_tunnel(struct socket_owner *owner,
+					       const struct socket_owner_query *query);
+
 const struct socket_owner_counters *socket_owner_get_counters(const struct socket_owner *owner);
 const struct inode_map_counters *socket_owner_get_inode_counters(const struct socket_owner *owner);

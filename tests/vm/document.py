@@ -14,7 +14,8 @@ kernels under qemu and runs in each what the daemon leans on. Last run: {date}.
 
 - daemon: `procflowd -o json` names the process behind loopback flows by trace, and leaves nothing
   behind. daemon full: the same where more flows begin than nf_conntrack_max has room for, each told
-  once, or its packet dropped. daemon denied: in a guest of its own, with `lockdown=confidentiality`
+  once, or its packet dropped. daemon tunnel: what goes through a VXLAN is its process's, the outer
+  flow the kernel's. daemon denied: in a guest of its own, with `lockdown=confidentiality`
   and `ipv6.disable=1`; the log says why trace is not to be had, and sock_diag answers.
 - truth: the essential cells of `trace_truth`, 500 processes each, 8 at once, that open one flow and
   exit. The rates are those of an emulated machine.

@@ -17,7 +17,7 @@ MODULES = (
     "xt_NFLOG",
     "nf_nat", "nft_nat", "nft_masq", "nft_chain_nat", "nf_flow_table", "nf_flow_table_inet",
     "nft_flow_offload", "inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "af_packet",
-    "veth", "dummy", "tun")
+    "veth", "dummy", "tun", "vxlan")
 APT_CONFIGURATION = """
 Dir::State "{directory}/state";
 Dir::State::status "/dev/null";

@@ -194,6 +194,28 @@ def judge_full(guest, output):
     return Result("daemon full", FAILED if faults else PASSED, "; ".join(faults[:5]), output)
 
 
+def find_faults_of_tunnel(guest, records):
+    inner = {int(pid) for pid in find_facts(guest, "tunnel_inner")}
+    told = [(record.get("SRC_PROC_PID"), record.get("SRC_PROC_ATTRIBUTION")) for record in records
+            if record.get("L4_DST_PORT") == 8093]
+    if sorted(told) != sorted((pid, "trace") for pid in inner):
+        yield f"inner flows: {told}, sent by {inner}"
+    outer = [record for record in records if record.get("L4_DST_PORT") == 4789]
+    for end, address in (("SRC", "10.78.0.1"), ("DST", "10.78.0.2")):
+        told = [(record.get(f"{end}_PROC_PID"), record.get(f"{end}_PROC_ATTRIBUTION_REASON"))
+                for record in outer if record.get("IPV4_SRC_ADDR") == address]
+        if not told or any(pid or reason != "kernel" for pid, reason in told):
+            yield f"outer flows of {address}: {told}, sent by the kernel for {inner}"
+
+
+def judge_tunnel(guest, output):
+    """The inner flows are their processes', the outer ones the kernel's."""
+    faults = list(find_faults_of_tunnel(guest, list(read_records(output))))
+    end = judge_end(guest, "tunnel", output)
+    faults += [end.reason] if end.state == FAILED else []
+    return Result("daemon tunnel", FAILED if faults else PASSED, "; ".join(faults), output)
+
+
 def judge_denied(guest, output):
     """Trace refused by a lockdown, and no IPv6: a process that lives on is found by its socket."""
     pids = {int(pid) for pid in find_facts(guest, "denied_long")}
@@ -222,6 +244,8 @@ def judge(guest, console, boot):
             yield from judge_flows(guest, output)
         elif name == "full":
             yield judge_full(guest, output)
+        elif name == "tunnel":
+            yield judge_tunnel(guest, output)
         elif name == "denied":
             yield judge_denied(guest, output)
         elif name == "check":
