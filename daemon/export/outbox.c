@@ -171,7 +171,8 @@ static bool strip(struct outbox *outbox, struct chunk *chunk)
 	return true;
 }
 
-/* Not one that is on its way: a stream would be torn there. */
+/* Not one that is on its way: a stream would be torn there; and not what stands on disk, of which more than
+ * the bound can come back from a lost connection. */
 static void enforce_bound(struct outbox *outbox)
 {
 	list_for_each_safe (node, &outbox->waiting) {
@@ -179,7 +180,7 @@ static void enforce_bound(struct outbox *outbox)
 
 		if (outbox->records <= outbox->options.config->queue)
 			break;
-		if (chunk->records == 0)
+		if (chunk->records == 0 || chunk->spool_at != CHUNK_NOT_SPOOLED)
 			continue;
 		lose(outbox, chunk, chunk->records, &outbox->counters.dropped_queue_full);
 		if (!strip(outbox, chunk))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "export/outbox.h"
+#include "support/temporary.h"
 
 /* The file of the configuration is only there so that the outbox opens a delivery; the test puts its
  * own in front of it. */
@@ -22,6 +23,7 @@ struct fixture {
 	struct chunk *taken[64];
 	size_t count, room;
 	unsigned sessions, gaps;
+	char *directory; /* of the spool, where there is one */
 };
 
 static struct fixture *the_fixture;
@@ -69,7 +71,7 @@ static void on_gap(void *userdata)
 	((struct fixture *)userdata)->gaps++;
 }
 
-static int set_up(void **state)
+static int open_fixture(void **state, char *directory)
 {
 	static char path[] = "/dev/null", name[] = "test";
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -83,7 +85,10 @@ static int set_up(void **state)
 		(struct config_exporter){.name = name,
 					 .type = CONFIG_EXPORTER_JSON,
 					 .queue = 100,
+					 .spool = directory,
+					 .spool_max_bytes = 1 << 20,
 					 .to = {.transport = CONFIG_TRANSPORT_FILE, .path = path}};
+	fixture->directory = directory;
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	options.loop = fixture->loop;
 	assert_int_equal(outbox_new(&options, &fixture->outbox), 0);
@@ -96,6 +101,16 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int set_up(void **state)
+{
+	return open_fixture(state, NULL);
+}
+
+static int set_up_spool(void **state)
+{
+	return open_fixture(state, temporary_make());
+}
+
 static int tear_down(void **state)
 {
 	struct fixture *fixture = *state;
@@ -103,6 +118,7 @@ static int tear_down(void **state)
 	outbox_free(fixture->outbox);
 	chunk_pool_fini(&fixture->pool);
 	loop_free(fixture->loop);
+	temporary_remove(fixture->directory);
 	free(fixture);
 	return 0;
 }
@@ -251,6 +267,34 @@ static void test_closed_for_good(void **state)
 	check_sum(fixture);
 }
 
+/* More than the queue holds was on its way when the connection was lost. */
+static void test_what_comes_back_is_on_disk(void **state)
+{
+	struct fixture *fixture = *state;
+	struct delivery *delivery = outbox_get_delivery(fixture->outbox);
+	unsigned preambles = 0;
+
+	fixture->room = array_length(fixture->taken);
+	for (uint32_t i = 0; i < 30; i++)
+		add(fixture, 10);
+	assert_int_equal(fixture->count, 30);
+	fixture->room = 0;
+	while (fixture->count > 0)
+		delivery_return(delivery, fixture->taken[--fixture->count], 0);
+	delivery_begin_session(delivery);
+	add(fixture, 10);
+	assert_int_equal(exporter_counters_sum_dropped(fixture->counters), 0);
+	fixture->room = array_length(fixture->taken);
+	delivery_ready(delivery);
+	assert_int_equal(fixture->count, 2 + 31);
+	for (; fixture->count > 0; preambles += fixture->taken[--fixture->count]->is_preamble)
+		assert_true(fixture->count == 1 ||
+			    fixture->taken[fixture->count - 2]->order <
+				    fixture->taken[fixture->count - 1]->order);
+	assert_int_equal(preambles, 2);
+	check_sum(fixture);
+}
+
 /* Any order of everything that can happen keeps the sum and the order. */
 static void test_random(void **state)
 {
@@ -295,6 +339,8 @@ int main(void)
 		with_fixture(test_each_fate_has_its_counter),
 		with_fixture(test_a_session_begins_with_its_preamble),
 		with_fixture(test_closed_for_good),
+		cmocka_unit_test_setup_teardown(test_what_comes_back_is_on_disk, set_up_spool,
+						tear_down),
 		with_fixture(test_random),
 	};
 
