@@ -20,9 +20,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "truth.h"
 
 struct options {
@@ -30,6 +30,14 @@ struct options {
 	const char *program, *server_namespace;
 	size_t flows, parallel, holders;
 };
+
+static double read_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 static void fail(const char *what)
 {
@@ -148,18 +156,18 @@ static void send_all(const struct options *options)
 					.program = options->program,
 					.count = options->flows,
 					.parallel = options->parallel};
-	uint64_t began_ns;
+	double began_s;
 
 	start_server(options, &server);
 	senders.flows = truth_map(options->flows, &senders.flows_fd);
-	began_ns = clock_now_ns();
+	began_s = read_seconds();
 	for (size_t i = 0; i < options->parallel; i++)
 		if (truth_spawner_start(&senders, i) < 0)
 			fail("fork");
 	for (size_t i = 0; i < options->parallel; i++)
 		if (wait(NULL) < 0)
 			fail("wait");
-	printf("server %d %.3f\n", server.pid, (double)(clock_now_ns() - began_ns) / 1e9);
+	printf("server %d %.3f\n", server.pid, read_seconds() - began_s);
 	for (size_t i = 0; i < options->flows; i++)
 		if (senders.flows[i].pid)
 			printf("%d %d %u %u\n", senders.flows[i].pid, senders.flows[i].parent,

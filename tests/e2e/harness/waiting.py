@@ -3,7 +3,7 @@
 
 import time
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 _PAUSE_S = 0.02
 
 
