@@ -27,7 +27,8 @@ enum {
 	PROCESSES = 1000,
 	ROUNDS = 20,
 	MANY_PROCESSES = 10000,
-	ONE_ACTIVE_OF = 10, /* the others have open flows and do nothing */
+	ONE_ACTIVE_OF = 10,    /* the others have open flows and do nothing */
+	ACTIVE_EVERY_MS = 900, /* within every sample interval */
 	SAMPLES_A_TURN = 256,
 	HISTORY_SAMPLES = 1000000,
 };
@@ -58,7 +59,7 @@ static void start_processes(pid_t *pids, int count, int one_active_of)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			alarm(120);
 			for (;;)
-				poll(NULL, 0, i % one_active_of == 0 ? 500 : -1);
+				poll(NULL, 0, i % one_active_of == 0 ? ACTIVE_EVERY_MS : -1);
 		}
 	}
 }
