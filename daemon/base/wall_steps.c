@@ -49,7 +49,7 @@ static int64_t place_in(const struct wall_period *period, uint64_t wall_ns)
 
 	if (wall_ns > INT64_MAX || __builtin_sub_overflow((int64_t)wall_ns, period->offset_ns, &ns))
 		return INT64_MAX;
-	return ns < 1 ? 1 : ns;
+	return ns < WALL_STEPS_BEFORE_CLOCK ? WALL_STEPS_BEFORE_CLOCK : ns;
 }
 
 uint64_t wall_steps_place(const struct wall_steps *steps, uint64_t wall_ns, uint64_t now_ns)

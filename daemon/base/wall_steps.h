@@ -23,6 +23,8 @@ struct wall_steps {
 /* To be told of the clocks now and then. What the clock gains by being slewed is no step. */
 void wall_steps_observe(struct wall_steps *steps, uint64_t now_ns, int64_t offset_ns);
 
-/* When it was that the wall clock said "wall_ns". 1: before the machine's monotonic clock began; never later
+enum { WALL_STEPS_BEFORE_CLOCK = 1 };
+
+/* When it was that the wall clock said "wall_ns". WALL_STEPS_BEFORE_CLOCK: before the machine's monotonic clock began; never later
  * than "now_ns"; 0: at no time that is known, or it may have been at more than one. */
 uint64_t wall_steps_place(const struct wall_steps *steps, uint64_t wall_ns, uint64_t now_ns);

@@ -40,7 +40,7 @@ struct flow_event {
 	uint64_t when_ns;	 /* monotonic: when this was read */
 	uint64_t not_before_ns;	 /* with NEW: it happened after this and before "when_ns" */
 	uint64_t start_ns;	 /* monotonic, from nf_conntrack_timestamp; 0 where unknown, as in
-				  * NEW before Linux 6.14 */
+				  * NEW before Linux 6.14; else as wall_steps.h places it */
 	uint64_t stop_ns;	 /* the same, with DESTROY */
 	uint64_t last_packet_ns; /* best estimate of the last packet's time; 0 where unknown */
 	uint32_t mark;

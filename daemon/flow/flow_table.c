@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/hash_map.h"
 #include "base/slab.h"
+#include "base/wall_steps.h"
 #include "flow/retired_flows.h"
 
 enum { MISSES_TO_VANISH = 2 };
@@ -263,6 +264,12 @@ static struct flow *add_flow(struct flow_table *table, const struct flow_event *
 	return flow;
 }
 
+/* Before the machine's clock began is no time that could be told. */
+static uint64_t known_begin(const struct flow_event *event)
+{
+	return event->start_ns > WALL_STEPS_BEFORE_CLOCK ? event->start_ns : 0;
+}
+
 static void open_flow(struct flow_table *table, struct flow *flow)
 {
 	table->counters.opened++;
@@ -385,6 +392,8 @@ static void handle_new(struct flow_table *table, const struct flow_event *event)
 		if (flow->is_older && flow->records == 0) {
 			flow->is_older = false;
 			flow->told = (struct flow_told){0};
+			if (!flow->begin_ns)
+				flow->begin_ns = event->start_ns ? event->start_ns : event->when_ns;
 		}
 		return;
 	}
@@ -411,7 +420,7 @@ static struct flow *revive(struct flow_table *table, struct retired_flow *retire
 	flow->id = old.flow_id;
 	flow->start_ns =
 		old.retired_ns > table->last_listing_ns ? old.retired_ns : table->last_listing_ns;
-	flow->begin_ns = event->start_ns;
+	flow->begin_ns = known_begin(event);
 	flow->seen = old.reported;
 	flow->told = told_of(&old.reported);
 	flow->records = old.records;
@@ -490,7 +499,7 @@ static void handle_listed_unknown(struct flow_table *table, const struct flow_ev
 		if (flow->is_older) {
 			flow->told = told_of(&flow->seen);
 			flow->start_ns = table->last_listing_ns;
-			flow->begin_ns = event->start_ns;
+			flow->begin_ns = known_begin(event);
 		}
 	}
 	if (flow)

@@ -319,9 +319,24 @@ static uint64_t to_monotonic(uint64_t wall_ns, const struct conntrack_parse_cont
 /* Timeouts count in jiffies, the two timestamps do not: an entry may seem to end one too early. */
 #define TICK_NS (20 * NS_PER_MS)
 
-static uint64_t minus_at_least_1(uint64_t a, uint64_t b)
+/* 0: before the machine's clock began, which cannot be. */
+static uint64_t minus(uint64_t a, uint64_t b)
 {
-	return a > b ? a - b : 1;
+	return a > b ? a - b : 0;
+}
+
+static uint64_t find_last_packet(const struct reading *reading,
+				 const struct conntrack_parse_context *context, uint64_t timeout_ns)
+{
+	const struct flow_event *event = &reading->event;
+	uint64_t last_ns;
+
+	if (!reading->has_left || reading->left_ns > timeout_ns ||
+	    conntrack_timeouts_may_be_shorter(context->timeouts, event->key.protocol, timeout_ns,
+					      reading->left_ns))
+		return 0;
+	last_ns = minus(context->now_ns, timeout_ns - reading->left_ns);
+	return last_ns + TICK_NS < event->start_ns ? 0 : last_ns;
 }
 
 /* When the event happened, where the kernel says so and that is possible; 0 otherwise. */
@@ -353,17 +368,15 @@ static void set_times(struct reading *reading, const struct conntrack_parse_cont
 		return;
 	if (event->type == FLOW_EVENT_DESTROY) {
 		end_ns = event->stop_ns ? event->stop_ns : event->when_ns;
-		event->last_packet_ns = minus_at_least_1(end_ns, timeout_ns);
+		event->last_packet_ns = minus(end_ns, timeout_ns);
 		event->is_early =
 			event->start_ns && event->last_packet_ns + TICK_NS < event->start_ns;
 		if (event->is_early)
 			event->last_packet_ns = end_ns;
 		else if (event->last_packet_ns < event->start_ns)
 			event->last_packet_ns = event->start_ns;
-	} else if (event->type == FLOW_EVENT_LISTED && reading->has_left &&
-		   reading->left_ns <= timeout_ns) {
-		event->last_packet_ns =
-			minus_at_least_1(context->now_ns, timeout_ns - reading->left_ns);
+	} else if (event->type == FLOW_EVENT_LISTED) {
+		event->last_packet_ns = find_last_packet(reading, context, timeout_ns);
 	}
 }
 

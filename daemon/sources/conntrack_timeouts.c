@@ -25,6 +25,8 @@ static const char *const sysctl_names[CONNTRACK_TIMEOUT_COUNT] = {
 	[CONNTRACK_TIMEOUT_TCP_LAST_ACK] = "nf_conntrack_tcp_timeout_last_ack",
 	[CONNTRACK_TIMEOUT_TCP_TIME_WAIT] = "nf_conntrack_tcp_timeout_time_wait",
 	[CONNTRACK_TIMEOUT_TCP_CLOSE] = "nf_conntrack_tcp_timeout_close",
+	[CONNTRACK_TIMEOUT_TCP_RETRANSMITTED] = "nf_conntrack_tcp_timeout_max_retrans",
+	[CONNTRACK_TIMEOUT_TCP_UNACKNOWLEDGED] = "nf_conntrack_tcp_timeout_unacknowledged",
 	[CONNTRACK_TIMEOUT_GENERIC] = "nf_conntrack_generic_timeout",
 };
 
@@ -83,4 +85,18 @@ uint64_t conntrack_timeouts_find(const struct conntrack_timeouts *timeouts, uint
 	enum conntrack_timeout index = find_index(protocol, tcp_state, is_assured);
 
 	return index < CONNTRACK_TIMEOUT_COUNT ? timeouts->ns[index] : 0;
+}
+
+bool conntrack_timeouts_may_be_shorter(const struct conntrack_timeouts *timeouts, uint8_t protocol,
+				       uint64_t timeout_ns, uint64_t left_ns)
+{
+	static const enum conntrack_timeout shorter[] = {CONNTRACK_TIMEOUT_TCP_RETRANSMITTED,
+							 CONNTRACK_TIMEOUT_TCP_UNACKNOWLEDGED};
+
+	if (protocol != IPPROTO_TCP)
+		return false;
+	for (size_t i = 0; i < array_length(shorter); i++)
+		if (timeouts->ns[shorter[i]] < timeout_ns && left_ns <= timeouts->ns[shorter[i]])
+			return true;
+	return false;
 }

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -288,6 +289,41 @@ def test_flows_and_filters(pair, agent, daemon):
     lines = on_terminal.replace("\r", "").splitlines()
     assert "\x1b[1m" in lines[0], on_terminal
     assert all(len(line) <= 70 for line in lines[1:]) and len(lines) == 4, on_terminal
+
+
+def test_times_that_conntrack_does_not_tell(pair, agent, daemon, need):
+    """Flows older than the daemon, without a timestamp: when they began is not known. One was picked up in
+    the middle and waits for an acknowledgement, with a timeout of minutes instead of days: its last packet
+    was not days ago."""
+    need("conntrack")
+    pair.probe.sysctl("net.netfilter.nf_conntrack_timestamp", 0)
+    made_ms = time.time_ns() // 1_000_000
+    client, _, middle = connect(agent, pair, 0)
+    pair.probe.nft(f"""table inet before {{
+        chain out {{
+            type filter hook output priority 0
+            ct state new accept
+        }}
+        chain lost {{
+            type filter hook prerouting priority -400
+            tcp sport {PORT} drop
+        }}
+    }}
+    """)
+    _, _, whole = connect(agent, pair, 1)
+    client.send(name="c", count=100)
+    assert "delta-time" not in pair.probe.run("conntrack", "-L", "-o", "ktimestamp").stdout
+    probed = daemon(pair.probe)
+    _, _, new = connect(agent, pair, 2)
+    flows = wait_for(lambda: len(flows := probed.ask("flows", "--sort", "age")) == 3 and flows, "three flows")
+    assert [flow["L4_SRC_PORT"] for flow in flows][2] == new, "what was there before is older"
+    assert sorted(flow["L4_SRC_PORT"] for flow in flows[:2]) == sorted([middle, whole])
+    assert [flow.get("FLOW_START_MILLISECONDS", 0) >= made_ms for flow in flows] == [False, False, True]
+    assert not [flow for flow in flows[:2] if "FLOW_START_MILLISECONDS" in flow]
+    assert [flow["LAST_SEEN_MILLISECONDS"] >= made_ms for flow in flows] == [True] * 3, flows
+    head, *lines = run_procflow("-s", probed.control_path, "flows", "--sort", "age").stdout.splitlines()
+    begin, end = head.index("RECV") + len("RECV"), head.index("AGE") + len("AGE")
+    assert [line[begin:end].strip() != "" for line in lines] == [False, False, True], (head, lines)
 
 
 def test_processes(pair, agent, daemon):

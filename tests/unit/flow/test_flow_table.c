@@ -287,6 +287,30 @@ static void test_begin_is_that_of_the_kernel(unused void **state)
 	}
 }
 
+/* Of what is listed: as the kernel tells, or not known; a NEW that was slower than the listing knows. */
+static void test_begin_of_what_is_older(unused void **state)
+{
+	static const struct {
+		uint64_t told_ns, begin_ns;
+	} cases[] = {{START - SECOND, START - SECOND}, {0, 0}, {1, 0}};
+
+	for (size_t i = 0; i < array_length(cases); i++) {
+		struct watch *watch = watch_new(4);
+		struct flow_event event = make_counted(FLOW_EVENT_LISTED, 1, 7, START + SECOND, 10);
+		struct flow_key key = event.key;
+
+		event.start_ns = cases[i].told_ns;
+		list(watch, &event, 1, first, START + SECOND);
+		assert_int_equal(flow_table_find(watch->table, &key, 7)->begin_ns,
+				 cases[i].begin_ns);
+		event = make_event(FLOW_EVENT_NEW, 1, 7, START + 2 * SECOND);
+		tell(watch, event);
+		assert_int_equal(flow_table_find(watch->table, &key, 7)->begin_ns,
+				 cases[i].begin_ns ? cases[i].begin_ns : START + 2 * SECOND);
+		watch_free(watch);
+	}
+}
+
 /* A server may work for long before it answers: the span of the answer's record has that time. */
 static void test_silent_interval_is_the_next_record_s(unused void **state)
 {
@@ -797,6 +821,7 @@ int main(void)
 		cmocka_unit_test(test_doubt_of_the_beginning),
 		cmocka_unit_test(test_interim_records_are_deltas),
 		cmocka_unit_test(test_begin_is_that_of_the_kernel),
+		cmocka_unit_test(test_begin_of_what_is_older),
 		cmocka_unit_test(test_silent_interval_is_the_next_record_s),
 		cmocka_unit_test(test_idle_flow_is_told_once_and_revived),
 		cmocka_unit_test(test_a43_offloaded_flow_is_not_idle),

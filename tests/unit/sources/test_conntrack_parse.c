@@ -29,6 +29,8 @@ static const struct conntrack_timeouts timeouts = {
 			[CONNTRACK_TIMEOUT_ICMP] = 30 * NS_PER_SEC,
 			[CONNTRACK_TIMEOUT_TCP_ESTABLISHED] = 432000 * NS_PER_SEC,
 			[CONNTRACK_TIMEOUT_TCP_TIME_WAIT] = 120 * NS_PER_SEC,
+			[CONNTRACK_TIMEOUT_TCP_RETRANSMITTED] = 300 * NS_PER_SEC,
+			[CONNTRACK_TIMEOUT_TCP_UNACKNOWLEDGED] = 200 * NS_PER_SEC,
 		},
 };
 
@@ -302,6 +304,54 @@ static void test_listed_tells_the_last_packet(unused void **state)
 	assert_int_equal(event.last_packet_ns, 0);
 }
 
+static uint64_t list_established(uint64_t up_s, uint32_t left_s, uint64_t begun_before_s)
+{
+	struct conntrack_parse_context long_up = context;
+	struct entry entry = web;
+	char buffer[2048] = {0};
+	struct flow_event event;
+
+	long_up.now_ns = up_s * NS_PER_SEC;
+	entry.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	entry.timeout = left_s;
+	entry.start_s = begun_before_s ? WALL_S + up_s - begun_before_s : 0;
+	assert_int_equal(
+		conntrack_parse(make_message(buffer, IPCTNL_MSG_CT_NEW, NLM_F_MULTI, &entry), true,
+				&long_up, &event),
+		CONNTRACK_PARSED);
+	assert_int_equal(event.type, FLOW_EVENT_LISTED);
+	return event.last_packet_ns;
+}
+
+/* The timeout was a shorter one, or the machine or the entry is too young for what seems to have passed. */
+static void test_listed_with_a_last_packet_that_cannot_be(unused void **state)
+{
+	enum { LONG_S = 1000000, TIMEOUT_S = 432000 };
+
+	assert_int_equal(list_established(LONG_S, TIMEOUT_S - 7, 0), (LONG_S - 7) * NS_PER_SEC);
+	assert_int_equal(list_established(LONG_S, TIMEOUT_S - 7, 7), (LONG_S - 7) * NS_PER_SEC);
+	assert_int_equal(list_established(LONG_S, TIMEOUT_S - 7, 6), 0);
+	assert_int_equal(list_established(LONG_S, 301, 0),
+			 (LONG_S - (TIMEOUT_S - 301)) * NS_PER_SEC);
+	assert_int_equal(list_established(LONG_S, 300, 0), 0);
+	assert_int_equal(list_established(LONG_S, 100, 0), 0);
+	assert_int_equal(list_established(NOW_S, TIMEOUT_S - NOW_S + 1, 0), NS_PER_SEC);
+	assert_int_equal(list_established(NOW_S, TIMEOUT_S - NOW_S, 0), 0);
+}
+
+/* Without a begin nobody knows whether its timeout ran out. */
+static void test_destroyed_with_a_last_packet_that_cannot_be(unused void **state)
+{
+	struct entry entry = web;
+	struct flow_event event;
+
+	entry.tcp_state = TCP_CONNTRACK_ESTABLISHED;
+	entry.start_s = entry.stop_s = 0;
+	assert_int_equal(parse(IPCTNL_MSG_CT_DELETE, 0, false, &entry, &event), 0);
+	assert_int_equal(event.last_packet_ns, 0);
+	assert_false(event.is_early);
+}
+
 static void test_translated(unused void **state)
 {
 	struct entry entry = web;
@@ -425,6 +475,8 @@ int main(void)
 		cmocka_unit_test(test_destroy_has_totals_and_times),
 		cmocka_unit_test(test_destroy_before_its_time),
 		cmocka_unit_test(test_listed_tells_the_last_packet),
+		cmocka_unit_test(test_listed_with_a_last_packet_that_cannot_be),
+		cmocka_unit_test(test_destroyed_with_a_last_packet_that_cannot_be),
 		cmocka_unit_test(test_translated),
 		cmocka_unit_test(test_icmp),
 		cmocka_unit_test(test_ipv6_and_zone),

@@ -35,6 +35,21 @@ static void test_find(unused void **state)
 	assert_int_equal(conntrack_timeouts_find(&timeouts, IPPROTO_SCTP, 0, true), 0);
 }
 
+static void test_shorter_ones_of_tcp(unused void **state)
+{
+	struct conntrack_timeouts timeouts = {0};
+
+	assert_false(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_TCP, 9, 1));
+	timeouts.ns[CONNTRACK_TIMEOUT_TCP_RETRANSMITTED] = 5;
+	timeouts.ns[CONNTRACK_TIMEOUT_TCP_UNACKNOWLEDGED] = 7;
+	assert_true(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_TCP, 9, 7));
+	assert_true(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_TCP, 7, 5));
+	assert_false(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_TCP, 9, 8));
+	assert_false(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_TCP, 7, 6));
+	assert_false(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_TCP, 5, 1));
+	assert_false(conntrack_timeouts_may_be_shorter(&timeouts, IPPROTO_UDP, 9, 1));
+}
+
 static void test_read(unused void **state)
 {
 	char path[] = "/tmp/procflow-timeouts-XXXXXX";
@@ -56,6 +71,7 @@ static void test_read(unused void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_find),
+					   cmocka_unit_test(test_shorter_ones_of_tcp),
 					   cmocka_unit_test(test_read)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
