@@ -182,6 +182,8 @@ static const struct statistic rows[] = {
 	FLOWS(dropped_unknown, LOSS, "Ends of flows of which nobody knows what was reported."),
 	FLOWS(dropped_no_memory, LOSS, "Flows for which there was no memory."),
 	FLOWS(forgotten, COUNTER, "Reported flows that had to be forgotten to make room."),
+	FLOWS(ended_forgotten, LOSS,
+	      "Flows that ended during a listing and were forgotten: it may show them as open."),
 	FLOWS(counters_backwards, COUNTER, "Counters of flows that somebody set back."),
 
 	PIPELINE(records, COUNTER, "Records handed to the exporters."),

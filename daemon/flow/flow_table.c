@@ -460,9 +460,12 @@ static void note_ended(struct flow_table *table, const struct flow_event *event)
 	struct retired_flow ended = {.hash = flow_key_hash(&event->key, table->seed),
 				     .conntrack_id = event->conntrack_id,
 				     .retired_ns = event->when_ns};
+	uint64_t before = table->ended.forgotten;
 
-	if (is_opening(table))
-		(void)retired_flows_add(&table->ended, &ended);
+	if (!is_opening(table))
+		return;
+	retired_flows_add(&table->ended, &ended);
+	table->counters.ended_forgotten += table->ended.forgotten - before;
 }
 
 /* The listing was made before the end that was told of meanwhile. */
@@ -597,6 +600,7 @@ static void handle_destroy_unknown(struct flow_table *table, const struct flow_e
 		/* What it did before we watched is not ours to tell; the listing may still show it.
 		 */
 		retired_flows_add(&table->retired, &ghost);
+		table->counters.forgotten = table->retired.forgotten;
 		return;
 	}
 	if (retired_flows_may_have_forgotten(&table->retired, event->start_ns)) {

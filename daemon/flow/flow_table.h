@@ -61,6 +61,7 @@ struct flow_table_counters {
 	uint64_t dropped_unknown;  /* the same, but what was reported before had been forgotten */
 	uint64_t dropped_no_memory;
 	uint64_t forgotten;	     /* retired flows that had to make room */
+	uint64_t ended_forgotten;    /* ended during a listing, which may open them again */
 	uint64_t counters_backwards; /* totals below what was known before */
 };
 

@@ -553,6 +553,24 @@ static void test_listing_shows_what_has_ended_meanwhile(unused void **state)
 	watch_free(watch);
 }
 
+/* More ends than there is room for, in two listings. */
+static void test_forgotten_ends_are_counted(unused void **state)
+{
+	enum { ROOM = 4, ENDS = 7 };
+	struct watch *watch = watch_new(ROOM);
+
+	for (unsigned turn = 0; turn < 2; turn++) {
+		flow_table_begin_listing(watch->table, &resync);
+		for (unsigned i = 0; i < ENDS; i++)
+			tell(watch, make_counted(FLOW_EVENT_DESTROY, (uint16_t)(1 + i),
+						 10 * turn + i, START + SECOND, 4));
+		flow_table_end_listing(watch->table, &resync, START + 2 * SECOND);
+		assert_int_equal(flow_table_get_counters(watch->table)->ended_forgotten,
+				 (turn + 1) * (ENDS - ROOM));
+	}
+	watch_free(watch);
+}
+
 static void test_flush_reports_what_is_open(unused void **state)
 {
 	struct watch *watch = watch_new(16);
@@ -834,6 +852,7 @@ int main(void)
 		cmocka_unit_test(test_lost_destroy_ends_after_two_listings),
 		cmocka_unit_test(test_resync_finds_what_was_lost),
 		cmocka_unit_test(test_listing_shows_what_has_ended_meanwhile),
+		cmocka_unit_test(test_forgotten_ends_are_counted),
 		cmocka_unit_test(test_flush_reports_what_is_open),
 		cmocka_unit_test(test_end_is_as_exact_as_the_last_event),
 		cmocka_unit_test(test_removed_early_is_forced),
