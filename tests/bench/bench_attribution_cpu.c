@@ -4,8 +4,8 @@
  *
  * CPU of finding the process of a flow by trace, beside that of bare conntrack events: of the same
  * flows, in the same run. Each flow is opened by a process of its own (or all by one, or with SENDER by
- * processes that execute), which are gone or not by then. In turns of 1 ms, as the daemon's loop has
- * them under load: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
+ * processes that execute), which are gone or not by then. In turns of ten flows and 1 ms at least, as
+ * the daemon's loop has them under load, however fast this machine forks: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
  * of trace are read and kept ("records"), and the owner of each new flow is asked for ("questions").
  * Medians of rounds in which the cells take turns; what it costs to read the clock is taken off. In a
  * network namespace of its own. */
@@ -38,6 +38,7 @@ enum {
 	ROUNDS = 7,
 	FLOWS = 2000,
 	SPAWNERS = 2,
+	FLOWS_A_TURN = 10,
 	EVENTS_PER_TURN = 4096,
 	BUFFER_BYTES = 64 << 20,
 	REQUEST_SIZE = 256,
@@ -145,7 +146,28 @@ static void run_turn(struct bench *bench)
 	bench->questions_ns += take_off(drained_ns, cpu_ns(), bench->clock_ns);
 	bench->records_ns += take_off(received_ns, drained_ns, bench->clock_ns);
 	bench->conntrack_ns += take_off(begin_ns, received_ns, bench->clock_ns);
-	poll(NULL, 0, 1);
+}
+
+static size_t count_made(const struct truth_senders *senders)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < senders->count; i++)
+		count += senders->flows[i].pid != 0;
+	return count;
+}
+
+/* Until some flows were made, or one more of those that make them has ended; whether it has. */
+static bool await_flows(const struct truth_senders *senders)
+{
+	size_t before = count_made(senders);
+	bool has_ended;
+
+	do {
+		poll(NULL, 0, 1);
+		has_ended = waitpid(-1, NULL, WNOHANG) > 0;
+	} while (!has_ended && count_made(senders) < before + FLOWS_A_TURN);
+	return has_ended;
 }
 
 static pid_t start_one(const struct truth_senders *senders)
@@ -195,11 +217,11 @@ static struct cost run_cell(struct bench *bench, const struct cell *cell)
 		if ((cell->is_one ? start_one(&senders) : truth_spawner_start(&senders, i)) < 0)
 			abort();
 	while (running > 0) {
+		running -= await_flows(&senders);
 		run_turn(bench);
-		running -= waitpid(-1, NULL, WNOHANG) > 0;
 	}
-	run_turn(bench);
 	flush(bench);
+	poll(NULL, 0, 1);
 	run_turn(bench);
 	run_turn(bench);
 	truth_server_stop(&server);
