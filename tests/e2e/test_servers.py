@@ -154,8 +154,8 @@ def test_long_connections_have_their_worker(pair, daemon, server, kind, version)
     told, wrong = score(probed, served, f"{kind}, held, over IPv{version}",
                         CONNECTIONS[version])
     assert not wrong, f"{len(wrong)} wrong, the first: {wrong[0]}"
-    assert told["none"] == 0 and sum(told.values()) >= len(served), told
-    unknown = told["listener"] + told["shared, other"]
+    assert sum(told.values()) >= len(served), told
+    unknown = told["listener"] + told["shared, other"] + told["none"]
     # The daemon's own look below /proc/PID/fd may take the last hold of a socket, and so its close: mostly
     # of a worker that closes by exit(2). That it cannot know then; the busier the machine, the more often.
     assert unknown <= (len(served) // 3 if kind == "a12_activation" else 0), told

@@ -38,6 +38,7 @@ class StandIn:
     def __init__(self, directory):
         self.directory = directory
         directory.mkdir()
+        directory.chmod(0o777)  # for a daemon that is not root
         (directory / "program").write_text(STAND_IN)
         os.mkfifo(directory / "lines")
         self.command = ["/usr/bin/python3", str(directory / "program"), str(directory)]
