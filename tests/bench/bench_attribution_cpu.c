@@ -6,8 +6,9 @@
  * flows, in the same run. Each flow is opened by a process of its own (or all by one, or with SENDER by
  * processes that execute), which are gone or not by then. In turns of ten flows and 1 ms at least, as
  * the daemon's loop has them under load, however fast this machine forks: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
- * of trace are read and kept ("records"), and the owner of each new flow is asked for ("questions").
- * Medians of rounds in which the cells take turns; what it costs to read the clock is taken off. In a
+ * of trace are read and kept ("records"), the owner of each new flow is asked for ("questions"), and
+ * what was kept is forgotten ("forgetting"), so that the next has its memory, as in a daemon that has
+ * run for some minutes. Medians of rounds in which the cells take turns; what it costs to read the clock is taken off. In a
  * network namespace of its own. */
 
 #include <errno.h>
@@ -44,6 +45,8 @@ enum {
 	REQUEST_SIZE = 256,
 	CLOCK_READINGS = 1000
 };
+/* Longer than anything is kept. */
+#define LATER_NS (300 * NS_PER_SEC)
 
 struct cell {
 	const char *name;
@@ -52,7 +55,7 @@ struct cell {
 };
 
 struct cost {
-	double conntrack_us, records_us, questions_us; /* of a flow */
+	double conntrack_us, records_us, questions_us, forgetting_us; /* of a flow */
 };
 
 struct bench {
@@ -196,6 +199,14 @@ static void flush(struct bench *bench)
 		abort();
 }
 
+static uint64_t forget(struct bench *bench)
+{
+	uint64_t begin_ns = cpu_ns();
+
+	attribution_expire(bench->attribution, clock_now_ns() + LATER_NS);
+	return take_off(begin_ns, cpu_ns(), bench->clock_ns);
+}
+
 static struct cost run_cell(struct bench *bench, const struct cell *cell)
 {
 	struct truth_server server;
@@ -229,7 +240,8 @@ static struct cost run_cell(struct bench *bench, const struct cell *cell)
 	flows = bench->flows ? (double)bench->flows : 1;
 	return (struct cost){.conntrack_us = (double)bench->conntrack_ns / 1e3 / flows,
 			     .records_us = (double)bench->records_ns / 1e3 / flows,
-			     .questions_us = (double)bench->questions_ns / 1e3 / flows};
+			     .questions_us = (double)bench->questions_ns / 1e3 / flows,
+			     .forgetting_us = (double)forget(bench) / 1e3 / flows};
 }
 
 static int compare(const void *a, const void *b)
@@ -254,7 +266,8 @@ static double median_sum(const struct cost *costs)
 	struct cost sums[ROUNDS];
 
 	for (size_t i = 0; i < ROUNDS; i++)
-		sums[i].records_us = costs[i].records_us + costs[i].questions_us;
+		sums[i].records_us =
+			costs[i].records_us + costs[i].questions_us + costs[i].forgetting_us;
 	return median(sums, offsetof(struct cost, records_us));
 }
 
@@ -341,13 +354,14 @@ int main(int argc, char **argv)
 			flows[i] += bench.flows;
 			right[i] += bench.right;
 		}
-	printf("%-24s %9s | %9s %9s %9s us/flow  %s\n", "flows", "conntrack", "records",
-	       "questions", "both", "by trace");
+	printf("%-24s %9s | %9s %9s %9s %9s us/flow  %s\n", "flows", "conntrack", "records",
+	       "questions", "forget", "all", "by trace");
 	for (size_t i = 0; i < count; i++)
-		printf("%-24s %9.2f | %9.2f %9.2f %9.2f          %zu of %zu\n", cells[i].name,
+		printf("%-24s %9.2f | %9.2f %9.2f %9.2f %9.2f          %zu of %zu\n", cells[i].name,
 		       median(costs[i], offsetof(struct cost, conntrack_us)),
 		       median(costs[i], offsetof(struct cost, records_us)),
-		       median(costs[i], offsetof(struct cost, questions_us)), median_sum(costs[i]),
+		       median(costs[i], offsetof(struct cost, questions_us)),
+		       median(costs[i], offsetof(struct cost, forgetting_us)), median_sum(costs[i]),
 		       right[i], flows[i]);
 	trace_free(bench.trace);
 	attribution_free(bench.attribution);
