@@ -328,7 +328,6 @@ static void take_exact_end(struct flow *flow, const struct flow_event *event)
 static void take_counters(struct flow_table *table, struct flow *flow,
 			  const struct flow_event *event)
 {
-	uint64_t last_ns = event->last_packet_ns ? event->last_packet_ns : event->when_ns;
 	struct flow_counters before = flow->seen;
 
 	take_start(flow, event);
@@ -354,8 +353,7 @@ static void take_counters(struct flow_table *table, struct flow *flow,
 	flow->seen = event->counters;
 	flow->has_counters = true;
 	tell_counted(table, flow, &before);
-	if (last_ns > flow->last_seen_ns)
-		flow->last_seen_ns = last_ns;
+	take_last_seen(flow, event);
 	list_move_tail(&table->idlest_first, &flow->age);
 }
 
