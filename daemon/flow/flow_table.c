@@ -276,8 +276,8 @@ static void open_flow(struct flow_table *table, struct flow *flow)
 	table->options.handlers.on_open(table->options.handlers.userdata, flow);
 }
 
-/* NEW carries no time before Linux 6.14, the kernel's table does. It counts in wall time, which may have been set since,
- * so it is believed only where it lies within what is possible. */
+/* NEW carries no time before Linux 6.14, the kernel's table does. It counts in wall time, which may have
+ * been set since, so it is believed only where it lies within what is possible. */
 static void take_start(struct flow *flow, const struct flow_event *event)
 {
 	uint64_t doubt_ns = (uint64_t)flow->start_doubt_us * 1000;
