@@ -4,12 +4,13 @@
  *
  * CPU of finding the process of a flow by trace, beside that of bare conntrack events: of the same
  * flows, in the same run. Each flow is opened by a process of its own (or all by one, or with SENDER by
- * processes that execute), which are gone or not by then. In turns of ten flows and 1 ms at least, as
- * the daemon's loop has them under load, however fast this machine forks: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
+ * processes that execute), which are gone or not by then; none of them is forked by what is measured.
+ * In turns of ten flows and 1 ms at least, as the daemon's loop has them under load, however fast this
+ * machine forks: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
  * of trace are read and kept ("records"), the owner of each new flow is asked for ("questions"), and
  * what was kept is forgotten ("forgetting"), so that the next has its memory, as in a daemon that has
- * run for some minutes. Medians of rounds in which the cells take turns; what it costs to read the clock is taken off. In a
- * network namespace of its own. */
+ * run for some minutes. Medians of rounds in which the cells take turns; what it costs to read the
+ * clock is taken off. In a network namespace of its own. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -28,12 +28,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/macros.h"
+#include "base/wall_steps.h"
 #include "config/config.h"
 #include "netlink/channel.h"
 #include "sources/conntrack_parse.h"
 #include "sources/trace.h"
 #include "support/network_namespace.h"
-#include "truth.h"
+#include "truth_maker.h"
 
 enum {
 	ROUNDS = 7,
@@ -61,10 +62,11 @@ struct cost {
 struct bench {
 	struct netlink_channel *events, *orders;
 	struct conntrack_timeouts timeouts;
+	struct wall_steps wall;
 	struct loop *loop;
 	struct trace *trace;
 	struct attribution *attribution;
-	const char *sender;
+	struct truth_maker maker;
 	struct flow_event fresh[EVENTS_PER_TURN];
 	size_t fresh_count;
 	uint64_t received_until_ns; /* events of before were all received */
@@ -100,7 +102,8 @@ static int on_message(const struct nlmsghdr *message, void *userdata)
 	struct bench *bench = userdata;
 	struct conntrack_parse_context context = {.timeouts = &bench->timeouts,
 						  .now_ns = clock_now_ns(),
-						  .not_before_ns = bench->received_until_ns};
+						  .not_before_ns = bench->received_until_ns,
+						  .wall = &bench->wall};
 	struct flow_event event;
 
 	if (conntrack_parse(message, false, &context, &event) != CONNTRACK_PARSED)
@@ -121,8 +124,9 @@ static void ask(struct bench *bench, const struct flow_event *event)
 						   .remote_port = tuple->dst_port,
 						   .family = event->key.family,
 						   .protocol = event->key.protocol},
-					.when_ns = event->when_ns,
-					.not_before_ns = event->not_before_ns,
+					.when_ns = event->start_ns ? event->start_ns
+								   : event->when_ns,
+					.not_before_ns = event->start_ns ? 0 : event->not_before_ns,
 					.initiator = true};
 	struct ownership answer;
 
@@ -136,6 +140,7 @@ static void run_turn(struct bench *bench)
 	uint64_t turn_ns = clock_now_ns(), begin_ns = cpu_ns(), received_ns, drained_ns;
 
 	bench->fresh_count = 0;
+	wall_steps_observe(&bench->wall, clock_now_ns(), clock_wall_offset_ns());
 	if (netlink_channel_receive(bench->events, EVENTS_PER_TURN, on_message, bench) < 0) {
 		fprintf(stderr, "events were lost\n");
 		exit(1);
@@ -151,39 +156,17 @@ static void run_turn(struct bench *bench)
 	bench->conntrack_ns += take_off(begin_ns, received_ns, bench->clock_ns);
 }
 
-static size_t count_made(const struct truth_senders *senders)
+/* Until some flows were made, or all; whether all. */
+static bool await_flows(struct bench *bench)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < senders->count; i++)
-		count += senders->flows[i].pid != 0;
-	return count;
-}
-
-/* Until some flows were made, or one more of those that make them has ended; whether it has. */
-static bool await_flows(const struct truth_senders *senders)
-{
-	size_t before = count_made(senders);
+	size_t before = truth_maker_count(&bench->maker);
 	bool has_ended;
 
 	do {
 		poll(NULL, 0, 1);
-		has_ended = waitpid(-1, NULL, WNOHANG) > 0;
-	} while (!has_ended && count_made(senders) < before + FLOWS_A_TURN);
+		has_ended = truth_maker_has_ended(&bench->maker);
+	} while (!has_ended && truth_maker_count(&bench->maker) < before + FLOWS_A_TURN);
 	return has_ended;
-}
-
-static pid_t start_one(const struct truth_senders *senders)
-{
-	pid_t pid = fork();
-
-	if (pid != 0)
-		return pid;
-	for (size_t i = 0; i < senders->count; i++)
-		if (!truth_send(senders->cell, senders->server->ports[i % TRUTH_SERVER_PORTS],
-				false, &senders->flows[i]))
-			_exit(1);
-	_exit(0);
 }
 
 static void flush(struct bench *bench)
@@ -209,34 +192,22 @@ static uint64_t forget(struct bench *bench)
 
 static struct cost run_cell(struct bench *bench, const struct cell *cell)
 {
-	struct truth_server server;
-	struct truth_senders senders = {.cell = &cell->truth,
-					.server = &server,
-					.program = bench->sender,
-					.count = FLOWS,
-					.parallel = cell->is_one ? 1 : SPAWNERS};
-	size_t running = senders.parallel;
+	bool has_ended = false;
 	double flows;
 
-	truth_server_start(&cell->truth, &server);
-	senders.flows = truth_map(FLOWS, &senders.flows_fd);
 	bench->clock_ns = measure_clock();
 	run_turn(bench);
 	bench->conntrack_ns = bench->records_ns = bench->questions_ns = 0;
 	bench->flows = bench->right = 0;
-	for (size_t i = 0; i < running; i++)
-		if ((cell->is_one ? start_one(&senders) : truth_spawner_start(&senders, i)) < 0)
-			abort();
-	while (running > 0) {
-		running -= await_flows(&senders);
+	truth_maker_begin(&bench->maker, &cell->truth, SPAWNERS, cell->is_one);
+	while (!has_ended) {
+		has_ended = await_flows(bench);
 		run_turn(bench);
 	}
 	flush(bench);
 	poll(NULL, 0, 1);
 	run_turn(bench);
 	run_turn(bench);
-	truth_server_stop(&server);
-	close(senders.flows_fd);
 	flows = bench->flows ? (double)bench->flows : 1;
 	return (struct cost){.conntrack_us = (double)bench->conntrack_ns / 1e3 / flows,
 			     .records_us = (double)bench->records_ns / 1e3 / flows,
@@ -341,10 +312,17 @@ int main(int argc, char **argv)
 	cleanup_close int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	size_t count = array_length(cells);
 
-	bench.sender = argc > 1 ? argv[1] : NULL;
-	count -= bench.sender == NULL;
-	if (proc_fd < 0 || network_namespace_enter() < 0 || network_namespace_track() < 0 ||
-	    open_all(&bench, proc_fd) < 0) {
+	bench.maker = (struct truth_maker){.sender = argc > 1 ? argv[1] : NULL, .count = FLOWS};
+	count -= bench.maker.sender == NULL;
+	if (proc_fd < 0 || network_namespace_enter() < 0) {
+		fprintf(stderr, "skipped: needs root\n");
+		return 77;
+	}
+	truth_maker_start(&bench.maker);
+	/* As the daemon does. */
+	network_namespace_set("netfilter/nf_conntrack_acct", "1");
+	network_namespace_set("netfilter/nf_conntrack_timestamp", "1");
+	if (network_namespace_track() < 0 || open_all(&bench, proc_fd) < 0) {
 		fprintf(stderr, "skipped: needs root, connection tracking and tracepoints\n");
 		return 77;
 	}
