@@ -105,18 +105,14 @@ void identity_read_executable(int proc_fd, int process_fd, const struct procfs_s
 }
 
 /* The "Uid:" line of /proc/PID/status: real, effective, saved, file system. */
-int identity_read_uid(int process_fd, uid_t *ret)
+int identity_parse_uid(int status_fd, uid_t *ret)
 {
-	cleanup_close int fd = openat(process_fd, "status", O_RDONLY | O_CLOEXEC);
 	char text[4096];
 	const char *line;
 	char *end;
-	ssize_t length;
+	ssize_t length = read(status_fd, text, sizeof(text) - 1);
 	unsigned long uid;
 
-	if (fd < 0)
-		return -errno;
-	length = read(fd, text, sizeof(text) - 1);
 	if (length < 0)
 		return -errno;
 	text[length] = '\0';
@@ -128,6 +124,13 @@ int identity_read_uid(int process_fd, uid_t *ret)
 		return -EBADMSG;
 	*ret = (uid_t)uid;
 	return 0;
+}
+
+int identity_read_uid(int process_fd, uid_t *ret)
+{
+	cleanup_close int fd = openat(process_fd, "status", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : identity_parse_uid(fd, ret);
 }
 
 void identity_read_command_line(int process_fd, struct identity_facts *facts)

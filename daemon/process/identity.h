@@ -44,8 +44,9 @@ bool identity_cut_deleted(char *path);
 void identity_read_executable(int proc_fd, int process_fd, const struct procfs_stat *stat,
 			      struct identity_facts *facts);
 
-/* The real uid. 0 or a negative errno. */
+/* The real uid, of a process's directory or of its opened file "status". 0 or a negative errno. */
 int identity_read_uid(int process_fd, uid_t *ret);
+int identity_parse_uid(int status_fd, uid_t *ret);
 
 /* Reads the command line, its arguments parted by spaces; kernel threads and zombies have none. */
 void identity_read_command_line(int process_fd, struct identity_facts *facts);

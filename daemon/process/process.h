@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/list.h"
 #include "process/history.h"
@@ -35,11 +36,12 @@ struct process {
 	struct list_node turn; /* held and alive: by the time of the last sample; or not held */
 	struct list_node open; /* stat_fd is kept: by the time of the last use */
 	int stat_fd;
+	clockid_t cpu_clock; /* with has_cpu_clock */
 	unsigned references;
 	uint32_t samples;
 	uint32_t readings;    /* samples that were not idle */
 	uint8_t idle_samples; /* in a row */
-	bool has_usage, is_gone;
+	bool has_usage, has_cpu_clock, is_gone;
 	bool is_remembered; /* in the list of those that nobody holds */
 	bool is_late; /* it was gone when it was first looked at: there is no sample of its life */
 	bool has_exit_record;

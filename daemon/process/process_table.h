@@ -36,7 +36,7 @@ struct process_table_options {
 
 struct process_table_counters {
 	uint64_t acquired, vanished; /* found gone when first asked for */
-	uint64_t without_procps; /* the library should have told the user, and did not */
+	uint64_t without_procps;     /* the library should have told the user, and did not */
 	uint64_t traced;	     /* ... and known by the records of trace alone */
 	uint64_t samples, sample_errors, samples_shared;
 	uint64_t samples_idle; /* of these: the process had not run, and that was all to be read */

@@ -124,7 +124,6 @@ int sampler_open_file(struct sampler *sampler, int directory_fd, const char *pat
 	return fd < 0 ? -errno : fd;
 }
 
-/* Ticks count the time that the machine was suspended, the monotonic clock does not. */
 /* How far the clock that counts suspensions is ahead. Others may run between two readings, which must
  * not pass for a suspension: so it is told short by that time at most, never long. */
 static uint64_t read_asleep_ns(void)
@@ -143,7 +142,8 @@ static uint64_t read_asleep_ns(void)
 	return boot_ns > after_ns ? boot_ns - after_ns : 0;
 }
 
-/* Of a process older than a suspension this comes out too early, which is the safe side. */
+/* Ticks count the time that the machine was suspended, the monotonic clock does not.
+ * Of a process older than a suspension this comes out too early, which is the safe side. */
 uint64_t sampler_start_ns(const struct sampler *sampler, uint64_t start_ticks)
 {
 	uint64_t start_ns = start_ticks * sampler->tick_ns, asleep_ns = read_asleep_ns();
@@ -175,12 +175,16 @@ void sampler_read_start(struct sampler *sampler, struct process *process)
 	process->counts_delays |= figures.delay_count > 0;
 }
 
-static bool read_cpu_clock(pid_t pid, uint64_t *ret)
+/* The clock's name is made of the pid alone and kept: to ask for it is a system call, as long as a reading.
+ * Whether the process is there, each reading tells. */
+static bool read_cpu_clock(struct process *process, uint64_t *ret)
 {
 	struct timespec used;
-	clockid_t clock;
 
-	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) < 0)
+	if (!process->has_cpu_clock)
+		process->has_cpu_clock =
+			clock_getcpuclockid(process->identity.id.pid, &process->cpu_clock) == 0;
+	if (!process->has_cpu_clock || clock_gettime(process->cpu_clock, &used) < 0)
 		return false;
 	*ret = (uint64_t)used.tv_sec * NS_PER_SEC + (uint64_t)used.tv_nsec;
 	return true;
@@ -250,11 +254,17 @@ static bool is_still_there(const struct process *process)
 	return pread(process->stat_fd, &byte, 1, 0) == 1;
 }
 
-/* NULL where the user could not be read. */
-static const char *read_user(struct sampler *sampler, int process_fd, uint64_t now_ns, uid_t *uid,
+/* NULL where the user could not be read. The process's directory need not be opened for this: that costs
+ * nearly as much as the rest. */
+static const char *read_user(struct sampler *sampler, pid_t pid, uint64_t now_ns, uid_t *uid,
 			     char name[USER_NAME_SIZE])
 {
-	if (identity_read_uid(process_fd, uid) < 0)
+	cleanup_close int status_fd = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d/status", pid);
+	status_fd = sampler_open_file(sampler, sampler->proc_fd, path, O_RDONLY);
+	if (status_fd < 0 || identity_parse_uid(status_fd, uid) < 0)
 		return NULL;
 	users_find_name(sampler->users, *uid, now_ns, name);
 	return name;
@@ -264,15 +274,12 @@ static const char *read_user(struct sampler *sampler, int process_fd, uint64_t n
  * looked at again with its second reading, and ever more rarely. */
 static void check_user(struct sampler *sampler, struct process *process, uint64_t now_ns)
 {
-	cleanup_close int process_fd = -1;
-	char path[16], name[USER_NAME_SIZE];
+	char name[USER_NAME_SIZE];
 	uid_t uid;
 
 	if (process->readings < 2 || (process->readings & (process->readings - 1)) != 0)
 		return;
-	snprintf(path, sizeof(path), "%d", process->identity.id.pid);
-	process_fd = sampler_open_file(sampler, sampler->proc_fd, path, O_RDONLY | O_DIRECTORY);
-	if (process_fd >= 0 && read_user(sampler, process_fd, now_ns, &uid, name) &&
+	if (read_user(sampler, process->identity.id.pid, now_ns, &uid, name) &&
 	    is_still_there(process))
 		process_take_last_name(process, process->comm, uid, name);
 }
@@ -297,7 +304,7 @@ static void check_name(struct sampler *sampler, struct process *process,
 	process_fd = sampler_open_file(sampler, sampler->proc_fd, path, O_RDONLY | O_DIRECTORY);
 	if (process_fd < 0)
 		return;
-	user_name = read_user(sampler, process_fd, now_ns, &facts.uid, name);
+	user_name = read_user(sampler, process->identity.id.pid, now_ns, &facts.uid, name);
 	identity_read_executable(sampler->proc_fd, process_fd, stat, &facts);
 	facts.has_command_line = false;
 	if (sampler->command_line)
@@ -393,7 +400,7 @@ static void read_final_clock(struct process *process, uint64_t *cpu_ns)
 {
 	uint64_t used_ns;
 
-	if (read_cpu_clock(process->identity.id.pid, &used_ns) && is_still_there(process))
+	if (read_cpu_clock(process, &used_ns) && is_still_there(process))
 		*cpu_ns = used_ns;
 }
 
@@ -426,7 +433,7 @@ int sampler_read(struct sampler *sampler, struct process *process, uint64_t now_
 
 	process->tried_ns = now_ns;
 	process->samples++;
-	has_clock = sampler->proc_is_ours && read_cpu_clock(process->identity.id.pid, &now.cpu_ns);
+	has_clock = sampler->proc_is_ours && read_cpu_clock(process, &now.cpu_ns);
 	if (has_clock && is_idle(sampler, process, now.cpu_ns)) {
 		take_idle(sampler, process, now_ns);
 		return SAMPLER_ALIVE;
