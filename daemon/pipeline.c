@@ -81,12 +81,12 @@ static void run_watched(struct pipeline *pipeline, uint64_t now_ns)
 
 static void arm_queue_timer(struct pipeline *pipeline)
 {
-	uint64_t due_ns = flow_queue_get_due(&pipeline->closing);
+	uint64_t due_ns = flow_queue_get_wake_up(&pipeline->closing);
 	uint64_t watch_ns = get_watch_due(pipeline);
-	uint64_t untold_ns = flow_queue_get_due(&pipeline->untold);
+	uint64_t untold_ns = flow_queue_get_wake_up(&pipeline->untold);
 
 	for (size_t i = 0; i < RETRY_STAGES; i++) {
-		uint64_t other_ns = flow_queue_get_due(&pipeline->retries[i]);
+		uint64_t other_ns = flow_queue_get_wake_up(&pipeline->retries[i]);
 
 		if (other_ns < due_ns)
 			due_ns = other_ns;

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SMALLEST_SIZE = 64 };
+enum { SMALLEST_SIZE = 64, WAKE_UPS = 8 /* within the delay, at most */ };
 
 void flow_queue_init(struct flow_queue *queue, uint64_t delay_ns)
 {
@@ -50,6 +50,15 @@ int flow_queue_add(struct flow_queue *queue, struct flow *flow, uint64_t since_n
 uint64_t flow_queue_get_due(const struct flow_queue *queue)
 {
 	return queue->count ? queue->items[queue->first].since_ns + queue->delay_ns : UINT64_MAX;
+}
+
+uint64_t flow_queue_get_wake_up(const struct flow_queue *queue)
+{
+	uint64_t due_ns = flow_queue_get_due(queue), step_ns = queue->delay_ns / WAKE_UPS;
+
+	if (queue->count == 0 || step_ns == 0)
+		return due_ns;
+	return (due_ns + step_ns - 1) / step_ns * step_ns;
 }
 
 struct flow *flow_queue_take(struct flow_queue *queue, uint64_t now_ns)

@@ -29,6 +29,9 @@ int flow_queue_add(struct flow_queue *queue, struct flow *flow, uint64_t since_n
 
 /* When the first is due; UINT64_MAX: the queue is empty. */
 uint64_t flow_queue_get_due(const struct flow_queue *queue);
+/* When to wake up for it: up to an eighth of the delay later, at a moment that flows which are due soon after
+ * share. A timer for each flow would be most of what a flow costs on a host with few of them. */
+uint64_t flow_queue_get_wake_up(const struct flow_queue *queue);
 
 /* Takes out the next flow that is due and still in the table; NULL where there is none. */
 struct flow *flow_queue_take(struct flow_queue *queue, uint64_t now_ns);
