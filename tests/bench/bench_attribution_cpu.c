@@ -5,8 +5,9 @@
  * CPU of finding the process of a flow by trace, beside that of bare conntrack events: of the same
  * flows, in the same run. Each flow is opened by a process of its own (or all by one, or with SENDER by
  * processes that execute), which are gone or not by then; none of them is forked by what is measured.
- * In turns of ten flows and 1 ms at least, as the daemon's loop has them under load, however fast this
- * machine forks: events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
+ * In turns of ten flows, as the daemon's loop has them at a few thousand flows a second, and of a
+ * hundred, as it has them when it is busy, however fast this machine forks; the smaller a turn is, the
+ * more of what it needs has left the caches. In each turn events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
  * of trace are read and kept ("records"), the owner of each new flow is asked for ("questions"), and
  * what was kept is forgotten ("forgetting"), so that the next has its memory, as in a daemon that has
  * run for some minutes. Medians of rounds in which the cells take turns; what it costs to read the
@@ -40,12 +41,14 @@ enum {
 	ROUNDS = 7,
 	FLOWS = 2000,
 	SPAWNERS = 2,
-	FLOWS_A_TURN = 10,
+	TURN_SIZES = 2,
 	EVENTS_PER_TURN = 4096,
 	BUFFER_BYTES = 64 << 20,
 	REQUEST_SIZE = 256,
 	CLOCK_READINGS = 1000
 };
+static const size_t turn_sizes[TURN_SIZES] = {10, 100}; /* flows */
+
 /* Longer than anything is kept. */
 #define LATER_NS (300 * NS_PER_SEC)
 
@@ -124,8 +127,8 @@ static void ask(struct bench *bench, const struct flow_event *event)
 						   .remote_port = tuple->dst_port,
 						   .family = event->key.family,
 						   .protocol = event->key.protocol},
-					.when_ns = event->start_ns ? event->start_ns
-								   : event->when_ns,
+					.when_ns =
+						event->start_ns ? event->start_ns : event->when_ns,
 					.not_before_ns = event->start_ns ? 0 : event->not_before_ns,
 					.initiator = true};
 	struct ownership answer;
@@ -157,7 +160,7 @@ static void run_turn(struct bench *bench)
 }
 
 /* Until some flows were made, or all; whether all. */
-static bool await_flows(struct bench *bench)
+static bool await_flows(struct bench *bench, size_t count)
 {
 	size_t before = truth_maker_count(&bench->maker);
 	bool has_ended;
@@ -165,7 +168,7 @@ static bool await_flows(struct bench *bench)
 	do {
 		poll(NULL, 0, 1);
 		has_ended = truth_maker_has_ended(&bench->maker);
-	} while (!has_ended && truth_maker_count(&bench->maker) < before + FLOWS_A_TURN);
+	} while (!has_ended && truth_maker_count(&bench->maker) < before + count);
 	return has_ended;
 }
 
@@ -190,7 +193,7 @@ static uint64_t forget(struct bench *bench)
 	return take_off(begin_ns, cpu_ns(), bench->clock_ns);
 }
 
-static struct cost run_cell(struct bench *bench, const struct cell *cell)
+static struct cost run_cell(struct bench *bench, const struct cell *cell, size_t turn_size)
 {
 	bool has_ended = false;
 	double flows;
@@ -201,7 +204,7 @@ static struct cost run_cell(struct bench *bench, const struct cell *cell)
 	bench->flows = bench->right = 0;
 	truth_maker_begin(&bench->maker, &cell->truth, SPAWNERS, cell->is_one);
 	while (!has_ended) {
-		has_ended = await_flows(bench);
+		has_ended = await_flows(bench, turn_size);
 		run_turn(bench);
 	}
 	flush(bench);
@@ -307,8 +310,8 @@ int main(int argc, char **argv)
 		{"TCP v4, fork and exec", {TRUTH_TCP, AF_INET, true, NULL}, false},
 	};
 	static struct bench bench;
-	static struct cost costs[array_length(cells)][ROUNDS];
-	static size_t flows[array_length(cells)], right[array_length(cells)];
+	static struct cost costs[array_length(cells) * TURN_SIZES][ROUNDS];
+	static size_t flows[array_length(costs)], right[array_length(costs)];
 	cleanup_close int proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	size_t count = array_length(cells);
 
@@ -327,15 +330,17 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	for (size_t round = 0; round < ROUNDS; round++)
-		for (size_t i = 0; i < count; i++) {
-			costs[i][round] = run_cell(&bench, &cells[i]);
+		for (size_t i = 0; i < count * TURN_SIZES; i++) {
+			costs[i][round] = run_cell(&bench, &cells[i / TURN_SIZES],
+						   turn_sizes[i % TURN_SIZES]);
 			flows[i] += bench.flows;
 			right[i] += bench.right;
 		}
-	printf("%-24s %9s | %9s %9s %9s %9s us/flow  %s\n", "flows", "conntrack", "records",
-	       "questions", "forget", "all", "by trace");
-	for (size_t i = 0; i < count; i++)
-		printf("%-24s %9.2f | %9.2f %9.2f %9.2f %9.2f          %zu of %zu\n", cells[i].name,
+	printf("%-24s %6s %9s | %9s %9s %9s %9s us/flow  %s\n", "flows", "a turn", "conntrack",
+	       "records", "questions", "forget", "all", "by trace");
+	for (size_t i = 0; i < count * TURN_SIZES; i++)
+		printf("%-24s %6zu %9.2f | %9.2f %9.2f %9.2f %9.2f          %zu of %zu\n",
+		       cells[i / TURN_SIZES].name, turn_sizes[i % TURN_SIZES],
 		       median(costs[i], offsetof(struct cost, conntrack_us)),
 		       median(costs[i], offsetof(struct cost, records_us)),
 		       median(costs[i], offsetof(struct cost, questions_us)),
