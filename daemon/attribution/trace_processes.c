@@ -112,6 +112,11 @@ static bool match_pid(const void *value, const void *key)
 	return life->process.pid == *(const pid_t *)key;
 }
 
+static bool match_life(const void *value, const void *life)
+{
+	return value == life;
+}
+
 static struct life *find_newest(const struct trace_processes *processes, pid_t pid)
 {
 	return hash_map_find(&processes->newest, hash_pid(processes, pid), match_pid, &pid);
@@ -119,17 +124,18 @@ static struct life *find_newest(const struct trace_processes *processes, pid_t p
 
 static void drop(struct trace_processes *processes, struct life *life)
 {
-	pid_t pid = life->process.pid;
-	struct life *newest = find_newest(processes, pid);
+	uint64_t hash = hash_pid(processes, life->process.pid);
 
-	if (newest == life) {
-		hash_map_remove(&processes->newest, hash_pid(processes, pid), match_pid, &pid);
+	if (hash_map_remove(&processes->newest, hash, match_life, life)) {
+		/* There is room: one was just taken out. */
 		if (life->older)
-			hash_map_add(&processes->newest, hash_pid(processes, pid), life->older);
+			hash_map_add(&processes->newest, hash, life->older);
 	} else {
-		while (newest->older != life)
-			newest = newest->older;
-		newest->older = life->older;
+		struct life *newer = find_newest(processes, life->process.pid);
+
+		while (newer->older != life)
+			newer = newer->older;
+		newer->older = life->older;
 	}
 	list_remove(&life->age);
 	drop_path(life);
@@ -162,6 +168,7 @@ static void set_exit(struct trace_processes *processes, struct life *life, uint6
 static struct life *begin(struct trace_processes *processes, pid_t pid, uint64_t start_ns,
 			  uint64_t now_ns)
 {
+	uint64_t hash = hash_pid(processes, pid);
 	struct life *former, *life;
 
 	make_room(processes);
@@ -171,12 +178,10 @@ static struct life *begin(struct trace_processes *processes, pid_t pid, uint64_t
 	*life = (struct life){.process = {.pid = pid, .start_ns = start_ns, .exit_ns = UINT64_MAX},
 			      .known_ns = now_ns,
 			      .threads = 1};
-	former = find_newest(processes, pid);
+	former = hash_map_remove(&processes->newest, hash, match_pid, &pid);
 	if (former && former->process.exit_ns == UINT64_MAX)
 		set_exit(processes, former, now_ns);
-	if (former)
-		hash_map_remove(&processes->newest, hash_pid(processes, pid), match_pid, &pid);
-	if (hash_map_add(&processes->newest, hash_pid(processes, pid), life) < 0) {
+	if (hash_map_add(&processes->newest, hash, life) < 0) {
 		slab_give(&processes->slab, life);
 		return NULL;
 	}
