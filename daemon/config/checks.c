@@ -150,6 +150,43 @@ static void check_port(struct config_exporter *exporter, const struct config_exp
 				    exporter->to.host);
 }
 
+/* Fields that only flows of the other IP version have. */
+static bool is_of_version(const struct field *field, bool is_v6)
+{
+	const uint64_t v4 = RECORD_IPV4 | RECORD_NAT_IPV4, v6 = RECORD_IPV6 | RECORD_NAT_IPV6;
+
+	return field->parts == RECORD_ALWAYS || (field->parts & ~(is_v6 ? v4 : v6)) != 0;
+}
+
+/* In NetFlow v9 each text takes all of its width, and a record goes into one message (RFC 3954, 5). */
+static uint32_t find_longest_message(const struct field_list *fields, bool is_v6)
+{
+	enum { HEADERS = 20 + 4, ALIGNMENT = 4 };
+	uint32_t bytes = HEADERS;
+
+	for (size_t i = 0; i < fields->count; i++) {
+		const struct field *field = &field_table[field_list_translate(fields, i, false)];
+
+		if (is_of_version(field, is_v6))
+			bytes += fields->widths[i] ? fields->widths[i] : field->v9_width;
+	}
+	return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static void check_widths(const struct config_exporter *exporter, const struct field_list *fields,
+			 struct config_position place, struct config_mistakes *mistakes)
+{
+	uint32_t v4_bytes = find_longest_message(fields, false);
+	uint32_t v6_bytes = find_longest_message(fields, true);
+	uint32_t bytes = v4_bytes > v6_bytes ? v4_bytes : v6_bytes;
+
+	if (bytes > exporter->max_message_bytes)
+		config_mistakes_add(mistakes, place,
+				    "exporters.template: a record needs a message of %u bytes, and "
+				    "max_message is %u",
+				    bytes, exporter->max_message_bytes);
+}
+
 /* A field of users' own template must have a number in the language; and one that every flow has,
  * for a record of nothing is none. */
 static void check_template(const struct config_exporter *exporter,
@@ -174,6 +211,8 @@ static void check_template(const struct config_exporter *exporter,
 					    field->name,
 					    config_exporter_type_get_name(exporter->type));
 	}
+	if (exporter->type == CONFIG_EXPORTER_NETFLOW9)
+		check_widths(exporter, &fields, state->value, mistakes);
 	if (!has_constant)
 		config_mistakes_add(mistakes, state->value,
 				    "exporters.template: it needs a field that every flow has, "

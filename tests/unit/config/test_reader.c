@@ -399,7 +399,8 @@ static const struct bad_case exporter_cases[] = {
 	 "          '%IN_PKT']\n"
 	 "            ^\n"},
 	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %IN_BYTES:3'}\n",
-	 "f:2:56: exporters.template: \"IN_BYTES:3\" is a width that this field cannot have (a text "
+	 "f:2:56: exporters.template: \"IN_BYTES:3\" is a width that this field cannot have (a "
+	 "text "
 	 "can have 1 to 1024, IN_BYTES and its like 4 or 8)\n"
 	 "      - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %IN_BYTES:3'}\n"
 	 "                                                           ^\n"},
@@ -410,6 +411,19 @@ static const struct bad_case exporter_cases[] = {
 	 "f:2:31: exporters.template: it needs a field that every flow has, such as PROTOCOL\n"
 	 "      - {to: 'udp://a', template: '%SRC_PROC_EXE', type: ipfix}\n"
 	 "                                  ^\n"},
+	{"exporters:\n  - {type: netflow9, to: 'udp://a', max_message: 512, template: "
+	 "'%PROTOCOL %IPV4_SRC_ADDR %IPV6_SRC_ADDR %SRC_PROC_NAME:472'}\n",
+	 "f:2:65: exporters.template: a record needs a message of 516 bytes, and max_message is "
+	 "512\n"
+	 "    ...type: netflow9, to: 'udp://a', max_message: 512, template: '%PROTOCOL "
+	 "%IPV4_SRC_ADDR %IPV6_SRC_ADDR %SRC_PROC_NAME:472'}\n"
+	 "                                                                  ^\n"},
+	/* With a byte less it fits. */
+	{"exporters:\n  - {type: netflow9, to: 'udp://a', max_message: 512, template: "
+	 "'%PROTOCOL %IPV4_SRC_ADDR %IPV6_SRC_ADDR %SRC_PROC_NAME:471', x: 1}\n",
+	 "f:2:127: exporters: unknown key \"x\"\n"
+	 "    ...ROTOCOL %IPV4_SRC_ADDR %IPV6_SRC_ADDR %SRC_PROC_NAME:471', x: 1}\n"
+	 "                                                                  ^\n"},
 	{"conntrack:\n  receive_buffer: 256MiB\n",
 	 "f:2:19: conntrack.receive_buffer_max: 134217728 bytes are less than receive_buffer, "
 	 "268435456 bytes\n"
