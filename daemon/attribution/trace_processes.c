@@ -36,6 +36,7 @@ struct trace_processes {
 	struct list_node running, exited; /* oldest first */
 	struct slab slab;
 	struct lost_spans lost;
+	struct path *last_path; /* the same program is often executed many times in a row */
 	uint64_t seed;
 	struct trace_processes_counters counters;
 };
@@ -59,10 +60,15 @@ int trace_processes_new(const struct trace_processes_options *options, struct tr
 	return 0;
 }
 
+static void release_path(struct path *path)
+{
+	if (path && --path->users == 0)
+		free(path);
+}
+
 static void drop_path(struct life *life)
 {
-	if (life->path && --life->path->users == 0)
-		free(life->path);
+	release_path(life->path);
 	life->path = NULL;
 	life->process.executable = NULL;
 }
@@ -74,16 +80,21 @@ static void share_path(struct life *life, struct path *path)
 	life->process.executable = path->text;
 }
 
-/* NULL without memory. */
-static struct path *make_path(const char *text)
+/* Borrowed from "last_path". NULL without memory. */
+static struct path *make_path(struct trace_processes *processes, const char *text)
 {
 	size_t size = strlen(text) + 1;
-	struct path *path = malloc(sizeof(*path) + size);
+	struct path *path = processes->last_path;
 
+	if (path && strcmp(path->text, text) == 0)
+		return path;
+	path = malloc(sizeof(*path) + size);
 	if (!path)
 		return NULL;
-	path->users = 0;
+	path->users = 1;
 	memcpy(path->text, text, size);
+	release_path(processes->last_path);
+	processes->last_path = path;
 	return path;
 }
 
@@ -95,6 +106,7 @@ void trace_processes_free(struct trace_processes *processes)
 		drop_path(container_of(node, struct life, age));
 	list_for_each (node, &processes->exited)
 		drop_path(container_of(node, struct life, age));
+	release_path(processes->last_path);
 	hash_map_fini(&processes->newest);
 	slab_fini(&processes->slab);
 	free(processes);
@@ -286,14 +298,14 @@ static bool is_whole_path(const char *path)
 	       strncmp(path, "/proc/", 6) != 0;
 }
 
-static int set_executable(struct life *life, const char *text)
+static int set_executable(struct trace_processes *processes, struct life *life, const char *text)
 {
 	struct path *path;
 
 	drop_path(life);
 	if (!is_whole_path(text))
 		return 0;
-	path = make_path(text);
+	path = make_path(processes, text);
 	if (!path)
 		return -ENOMEM;
 	share_path(life, path);
@@ -304,7 +316,7 @@ static int on_executable(struct trace_processes *processes, const struct process
 {
 	struct life *life = find_newest(processes, event->pid);
 
-	return life && event->executable ? set_executable(life, event->executable) : 0;
+	return life && event->executable ? set_executable(processes, life, event->executable) : 0;
 }
 
 int trace_processes_add(struct trace_processes *processes, const struct process_event *event)
@@ -337,7 +349,7 @@ int trace_processes_learn(struct trace_processes *processes, const struct trace_
 	life->known_ns = now_ns;
 	life->process.parent = found->parent;
 	memcpy(life->process.name, found->name, sizeof(life->process.name));
-	return found->executable ? set_executable(life, found->executable) : 0;
+	return found->executable ? set_executable(processes, life, found->executable) : 0;
 }
 
 void trace_processes_add_lost(struct trace_processes *processes, uint64_t from_ns,

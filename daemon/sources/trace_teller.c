@@ -4,7 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
+#include <string.h>
 
 static void tell_socket(struct trace_teller *teller, const struct socket_event *event)
 {
@@ -245,7 +245,7 @@ static void on_task(struct trace_teller *teller, const struct trace_record *reco
 	if (record->pid <= 0)
 		return;
 	if (record->name)
-		snprintf(event.name, sizeof(event.name), "%s", record->name);
+		memcpy(event.name, record->name, strnlen(record->name, sizeof(event.name) - 1));
 	tell_process(teller, &event);
 }
 

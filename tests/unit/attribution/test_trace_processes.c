@@ -177,6 +177,24 @@ static void test_executable_of_one_that_ran_goes_to_its_children(void **state)
 	assert_string_equal(trace_processes_find(processes, 21, 11)->executable, "/bin/old");
 }
 
+/* The same program again shares its path; each keeps what it executed, whatever others do. */
+static void test_programs_executed_by_turns(void **state)
+{
+	static const char *const paths[] = {"/bin/a", "/bin/a", "/bin/b", "/bin/a", "/bin/b"};
+	struct trace_processes *processes = *state;
+
+	for (int i = 0; i < 5; i++) {
+		fork_one(processes, 10, 20 + i, 1);
+		tell(processes, PROCESS_EVENT_EXECUTABLE, 11, 20 + i, 20 + i, 0, paths[i]);
+	}
+	tell(processes, PROCESS_EVENT_EXECUTABLE, 12, 20, 20, 0, paths[0]);
+	tell(processes, PROCESS_EVENT_EXECUTABLE, 12, 20, 20, 0, "/bin/c");
+	assert_string_equal(trace_processes_find(processes, 20, 13)->executable, "/bin/c");
+	for (int i = 1; i < 5; i++)
+		assert_string_equal(trace_processes_find(processes, 20 + i, 13)->executable,
+				    paths[i]);
+}
+
 static void test_paths_that_lead_nowhere_later_are_left_out(void **state)
 {
 	static const char *const paths[] = {"a", "./a", "../bin/a", "/dev/fd/3", "/proc/self/fd/3"};
@@ -284,6 +302,7 @@ int main(void)
 			test_executable_of_one_that_ran_goes_to_its_children, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_paths_that_lead_nowhere_later_are_left_out,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_programs_executed_by_turns, set_up, tear_down),
 		cmocka_unit_test(test_random_against_model),
 		cmocka_unit_test_setup_teardown(test_bound, set_up, tear_down),
 	};
