@@ -114,7 +114,7 @@ def test_a_collector_that_is_away(pair, daemon, tmp_path):
     make_flows(probe, 100)
     probed.sync()
     make_flows(probe, 100)
-    wait_for(lambda: counters(probed)["away"]["spooled_records"] > 50, "records on disk")
+    wait_for(lambda: counters(probed)["away"]["spooled_records"] > 50, lambda: f"records on disk: {counters(probed)}")
     accepted = counters(probed)["away"]["accepted_records"]
     probed.kill()
     probed.start()
@@ -196,14 +196,14 @@ def test_a_tls_collector_that_dies_and_comes_back(pair, daemon, need, tmp_path):
     wait_for(has_read_all, lambda: f"the collector to read what its kernel has: {seen[-3:]}")
     server.kill()
     server.wait()
+    probe.nft("delete table inet hole")
     make_flows(probe, 100)
-    wait_for(lambda: counters(probed)["away"]["spooled_records"] > 50, "records on disk")
+    wait_for(lambda: counters(probed)["away"]["spooled_records"] > 50, lambda: f"records on disk: {counters(probed)}")
     probed.stop()
     probed.start()
     assert traffic.wait(60) == 0
     assert counters(probed)["away"]["recovered_records"] > 50
     serve_tls(probe, tmp_path, 9301, "server", second)
-    probe.nft("delete table inet hole")
     probed.sync()
     wait_sent(probed, "away")
     now = counters(probed)["away"]
