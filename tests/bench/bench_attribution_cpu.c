@@ -7,11 +7,11 @@
  * processes that execute), which are gone or not by then; none of them is forked by what is measured.
  * In turns of ten flows, as the daemon's loop has them at a few thousand flows a second, and of a
  * hundred, as it has them when it is busy, however fast this machine forks; the smaller a turn is, the
- * more of what it needs has left the caches. In each turn events are received and parsed ("conntrack": NEW and DESTROY of each flow), records
- * of trace are read and kept ("records"), the owner of each new flow is asked for ("questions"), and
- * what was kept is forgotten ("forgetting"), so that the next has its memory, as in a daemon that has
- * run for some minutes. Medians of rounds in which the cells take turns; what it costs to read the
- * clock is taken off. In a network namespace of its own. */
+ * more of what it needs has left the caches. In each turn events are received and parsed ("conntrack":
+ * NEW and DESTROY of each flow), records of trace are read and kept ("records") and the owner of each
+ * new flow is asked for ("questions"). After each cell what was kept is forgotten ("forgetting"), so that
+ * the next has its memory, as in a daemon that has run for some minutes. Medians of rounds in which the
+ * cells take turns; what it costs to read the clock is taken off. In a network namespace of its own. */
 
 #include <errno.h>
 #include <fcntl.h>

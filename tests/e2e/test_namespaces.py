@@ -232,7 +232,7 @@ def test_a35_sender_in_a_namespace_that_only_a_socket_keeps(containers, agent, d
     probed.sync()
     if "trace is not to be had" in probed.log():
         pytest.skip("no tracepoints")
-    # The namespace may go with the socket, before it has answered the server's end: so the daemon's is waited for.
+    # The namespace may go with the socket, before it has answered the server's end: then no end is seen.
     client.close(name="c")
     server.close(name="s")
     probed.stop()

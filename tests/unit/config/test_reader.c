@@ -399,8 +399,7 @@ static const struct bad_case exporter_cases[] = {
 	 "          '%IN_PKT']\n"
 	 "            ^\n"},
 	{"exporters:\n  - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %IN_BYTES:3'}\n",
-	 "f:2:56: exporters.template: \"IN_BYTES:3\" is a width that this field cannot have (a "
-	 "text "
+	 "f:2:56: exporters.template: \"IN_BYTES:3\" is a width that this field cannot have (a text "
 	 "can have 1 to 1024, IN_BYTES and its like 4 or 8)\n"
 	 "      - {type: ipfix, to: 'udp://a', template: '%PROTOCOL %IN_BYTES:3'}\n"
 	 "                                                           ^\n"},
