@@ -80,8 +80,8 @@ static void share_path(struct life *life, struct path *path)
 	life->process.executable = path->text;
 }
 
-/* Borrowed from "last_path". NULL without memory. */
-static struct path *make_path(struct trace_processes *processes, const char *text)
+/* The last one where it is the same; "last_path" holds it. NULL without memory. */
+static struct path *get_path(struct trace_processes *processes, const char *text)
 {
 	size_t size = strlen(text) + 1;
 	struct path *path = processes->last_path;
@@ -305,7 +305,7 @@ static int set_executable(struct trace_processes *processes, struct life *life, 
 	drop_path(life);
 	if (!is_whole_path(text))
 		return 0;
-	path = make_path(processes, text);
+	path = get_path(processes, text);
 	if (!path)
 		return -ENOMEM;
 	share_path(life, path);
