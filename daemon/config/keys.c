@@ -264,7 +264,8 @@ const struct config_key config_keys[] = {
 		 "knows; ntopng: what ntopng shows; or fields of your own, as nProbe's -T has "
 		 "them:\n"
 		 "\"%IPV4_SRC_ADDR %IPV6_SRC_ADDR %L4_SRC_PORT %SRC_PROC_NAME\", or as a list.\n"
-		 "A width in bytes may follow: \"%SRC_PROC_CMDLINE:100\" (in IPFIX its longest),\n"
+		 "A width in bytes may follow: \"%SRC_PROC_CMDLINE:100\" (in IPFIX its longest; in\n"
+		 "NetFlow v9 each takes all of it, and they must fit max_message),\n"
 		 "\"%IN_BYTES:4\" for a collector of 4-byte counters (larger ones: 4294967295)."},
 	{EXPORTER_KEY(biflow, "biflow", WORD), .default_text = "rfc5103", .words = biflows,
 	 .only_for = MESSAGES,
